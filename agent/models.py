@@ -1,0 +1,118 @@
+"""Chat models by name: "offline", "openai:…", "anthropic:…", "ollama:…", any other of init_chat_model's, "gguf:FILE"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.errors import UnknownModel
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+EXTRAS = {"openai": "langchain-openai", "anthropic": "langchain-anthropic", "ollama": "langchain-ollama"}
+NO_KEY = "not-needed"
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """`text_calls`: it writes its calls as JSON in its text. `errors` are what its provider raises when it fails."""
+
+    model: BaseChatModel
+    name: str
+    text_calls: bool = False
+    streams: bool = False
+    errors: tuple[type[BaseException], ...] = ()
+
+
+def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack, base_url: str | None = None,
+               timeout_s: float = 60.0) -> OpenModel:
+    """Opens a model; `stack` closes what it needs. Raises UnknownModel, one sentence that says what to do."""
+    if name == "offline":
+        return OpenModel(offline(), "offline")
+    provider, _, rest = name.partition(":")
+    if provider == "gguf":
+        return _local(Path(rest).expanduser(), stack, timeout_s)
+    if not rest:
+        raise UnknownModel(f"There is no model {name!r}. Name one as provider:model (for example openai:gpt-4o-mini or "
+                           "ollama:llama3), as gguf:FILE, or \"offline\".")
+    options: dict[str, Any] = {"timeout": timeout_s, "max_retries": 0}
+    if base_url and provider == "openai":
+        options |= {"base_url": base_url, "api_key": _key() or NO_KEY}
+    elif base_url:
+        options |= {"base_url": base_url}
+    return OpenModel(_remote(provider, rest, options), name, streams=True, errors=_failures(provider))
+
+
+def _remote(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
+    from langchain.chat_models import init_chat_model
+
+    try:
+        found: BaseChatModel = init_chat_model(model, model_provider=provider, **options)
+    except ImportError as error:
+        package = EXTRAS.get(provider, f"langchain-{provider}")
+        raise UnknownModel(f"The provider {provider!r} needs a package: pip install {package}.") from error
+    except ValueError as error:
+        if "nsupported" in str(error):
+            raise UnknownModel(f"There is no provider {provider!r}. Known are openai, anthropic, ollama and the others of "
+                               "LangChain's init_chat_model, gguf:FILE and \"offline\".") from error
+        raise UnknownModel(f"{provider}:{model} can't be opened: {_first_line(error)}") from error
+    except _key_errors() as error:
+        raise UnknownModel(f"{provider}:{model} can't be opened: {_first_line(error)} Set the provider's key in the environment, "
+                           "or use the model \"offline\".") from error
+    return found
+
+
+def _local(path: Path, stack: ExitStack, timeout_s: float) -> OpenModel:
+    from agent.gguf import LocalModelError, serve_gguf
+
+    try:
+        url = stack.enter_context(serve_gguf(path))
+    except LocalModelError as error:
+        raise UnknownModel(str(error)) from error
+    options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0, "max_tokens": 400}
+    return OpenModel(_remote("openai", "local", options), f"gguf:{path.name}", text_calls=True, streams=True, errors=_failures("openai"))
+
+
+def _failures(provider: str) -> tuple[type[BaseException], ...]:
+    """What counts as the provider's fault: its own errors and the network's, nothing of ours."""
+    import httpx
+    from langchain_core.exceptions import LangChainException
+
+    from agent.resilience import ProviderDown
+
+    found: list[type[BaseException]] = [httpx.HTTPError, ConnectionError, LangChainException, ProviderDown]
+    if provider == "openai":
+        import openai
+
+        found.append(openai.OpenAIError)
+    elif provider == "anthropic":
+        import anthropic
+
+        found.append(anthropic.AnthropicError)
+    elif provider == "ollama":
+        import ollama
+
+        found += [ollama.ResponseError, ollama.RequestError]
+    return tuple(found)
+
+
+def _key_errors() -> tuple[type[BaseException], ...]:
+    try:
+        import openai
+    except ImportError:
+        return ()
+    return (openai.OpenAIError,)
+
+
+def _key() -> str | None:
+    from agent.settings import provider_key
+
+    return provider_key("openai")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200]

@@ -1,0 +1,53 @@
+"""reply: the grounded draft becomes the answer: corrections of known errors, tagged numbers, one next step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from agent.context import TurnContext
+from agent.corrections import corrections_for, with_corrections
+from agent.evidence import pieces
+from agent.events import Answer, Citation, Usage
+from agent.grounding import tag_numbers
+from agent.state import TutorState
+
+REJECTED = "A person looked at the answer and held it back. Ask in other words, or look at the passages yourself with `tutor search`."
+
+
+async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """Builds the Answer. A reviewer's edit replaces the text; a rejection withholds it."""
+    parts, request, turn = runtime.context.parts, state["request"], state["turn"]
+    draft = state["draft"] or {"text": "", "status": "abstained", "citations": [], "follow_up": None, "context": {}, "confidence": 0.0}
+    decision = state["review"] or {}
+    text, status, citations = draft["text"], draft["status"], [Citation(**row) for row in draft["citations"]]
+    if decision.get("type") == "reject":
+        text, status, citations = decision.get("text") or REJECTED, "abstained", []
+    elif decision.get("type") == "edit":
+        text = str(decision.get("text"))
+        citations = [c for c in citations if f"[{c.n}]" in text]
+    corrections = []
+    if status in ("answered", "abstained") and decision.get("type") not in ("reject", "edit"):
+        found = corrections_for(request["question"], citations, pieces(state["evidence"], parts.memory.store), parts.memory.errata,
+                                draft["context"])
+        if found:
+            status = "answered"
+            text, citations, corrections = with_corrections(text, citations, found)
+    results = [_text(result) for result in state["results"]] + [f"{c.problem} {c.right}" for c in corrections]
+    answer = Answer(
+        id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,
+        numbers=tag_numbers(text, citations, results, request["question"]), corrections=corrections, steps=state["steps"],
+        follow_up=draft["follow_up"] if status == "answered" else None, model=draft.get("model", parts.model_name),
+        prompts=state["prompts"], usage=Usage(**state["usage"]), confidence=round(draft["confidence"], 3),
+        notices=state["notices"], context=draft["context"])
+    return {"answer": answer.model_dump(mode="json"), "messages": []}
+
+
+def _text(result: dict[str, Any]) -> str:
+    """Everything a tool said, for finding numbers in it again, also in the rounded form that a reader sees."""
+    from agent.offline.moves import figure
+
+    shown = " ".join(figure(value) for part in ("values", "args", "naive") for value in result.get(part, {}).values())
+    plain = {key: value for key, value in result.items() if key not in ("series", "plot")}
+    return f"{plain} {shown}"

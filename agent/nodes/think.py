@@ -1,0 +1,46 @@
+"""think: asks the model what to do next; what comes back is tool calls or a draft that has been grounded."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langgraph.runtime import Runtime
+
+from agent import tracing
+from agent.context import TurnContext
+from agent.drafting import grounded_draft
+from agent.events import Thought
+from agent.resilience import ask_model
+from agent.state import TutorState
+
+
+async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+    """One model call. On the last allowed round no tools are offered, so that the loop ends with a draft."""
+    context = runtime.context
+    rounds = state["rounds"] + 1
+    closing = rounds >= context.parts.settings.max_steps
+    reply = await ask_model(state, context, offer_tools=not closing)
+    update: dict[str, Any] = {"rounds": rounds, "usage": reply.usage, "prompts": {**state["prompts"], **reply.prompts},
+                              "notices": [*state["notices"], *reply.notices]}
+    if reply.message.tool_calls and not closing:
+        thought = str(reply.message.text).strip()
+        if thought:
+            context.emit(Thought(text=thought))
+        return {**update, "messages": [*state["messages"], reply.message], "draft": None}
+    with context.parts.tracer.span("ground", "draft", parent=context.span) as span:
+        draft = await grounded_draft(reply, {**state, **update}, context)  # type: ignore[typeddict-item]
+        span.set_attribute(tracing.CONFIDENCE, draft["confidence"])
+    update["usage"] = draft.pop("usage")
+    update["notices"] = [*update["notices"], *draft.pop("notices")]
+    update["prompts"] = {**update["prompts"], **draft.pop("prompts")}
+    return {**update, "draft": draft}
+
+
+def after_thinking(state: TutorState, runtime: Runtime[TurnContext]) -> Literal["act", "review", "reply"]:
+    """Tool calls are carried out; a draft goes to a person when the learner asked for it or its ground is thin."""
+    draft = state["draft"]
+    if draft is None:
+        return "act"
+    if state["request"].get("review") or draft["confidence"] < runtime.context.parts.settings.review_below:
+        return "review"
+    return "reply"

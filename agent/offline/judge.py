@@ -1,0 +1,90 @@
+"""Does the evidence suffice? Absolute measures of match, and whether the kind of answer asked for is there at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from agent.evidence import Piece
+from agent.sentences import content_stems, sentences_of
+from memory.base import Source
+
+Verdict = Literal["enough", "weak", "none"]
+
+ENOUGH, WEAK = 0.44, 0.33
+COURSE_MARGIN = 0.06
+NAMED_MATCH = 0.5
+NAMED_RESCUE = 0.62
+
+YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+DIGIT = re.compile(r"\d")
+ASKS_YEAR = re.compile(r"(?i)\b(?:(?:in )?(?:which|what) year|when (?:was|were|did)\b.*\b(?:released?|invented|created|founded|published|start(?:ed)?|introduced|born|die[d]?)|what date|on which day)\b")
+ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
+ASKS_NUMBER = re.compile(r"(?i)\b(?:what|which) (?:tcp |udp |default |network )?(?:port|price|salary|discount|version number|phone number|ip address|cost|fee|rate in dollars)\b|\bhow (?:much|many)\b|\bwhat (?:is|are|was) the (?:\w+ )?(?:port|price|salary|phone number|cost per|discount|market share|budget|utili[sz]ation)\b|\bcharges?\b.*\bper\b|\bport (?:does|do|is)\b")
+LIVE = re.compile(r"(?i)\b(?:right now|at the moment|currently running|today'?s (?:price|weather|date)|as of (?:now|today)|our (?:production )?(?:cluster|team|company|database|servers?)\b.*\b(?:now|today|currently))\b")
+PERSONAL = re.compile(r"(?i)\b(?:phone number|home address|e-?mail address|date of birth|password|social security|who wrote (?:these|the|my) notes)\b")
+# Words that look like names but are the language of the field or of questions.
+COMMON_NAMES = frozenset("what which who why how when where is are do does can could should would will i my the a an in on of for explain compare "
+                         "describe tell give list name define if since because no yes and or but according hi hello please let".split())
+
+
+def preferred_source(pieces: Sequence[Piece]) -> Source:
+    """The learner's own notes, unless the course matches clearly better or the notes hardly at all."""
+    best: dict[Source, float] = {"notes": 0.0, "course": 0.0}
+    for piece in pieces:
+        best[piece.passage.source] = max(best[piece.passage.source], piece.similarity)
+    if best["notes"] >= max(ENOUGH, best["course"] - COURSE_MARGIN):
+        return "notes"
+    return "course" if best["course"] >= best["notes"] + COURSE_MARGIN else "notes" if best["notes"] else "course"
+
+
+def judge(question: str, query: str, pieces: Sequence[Piece], occurs: Callable[[str], bool]) -> Verdict:
+    """Whether the pieces can answer. `occurs` tells if a word stands anywhere in the material."""
+    if not pieces or LIVE.search(question) or PERSONAL.search(question):
+        return "none"
+    top = max(piece.similarity for piece in pieces)
+    if top < WEAK:
+        return "none"
+    if _missing_kind(question, query, pieces):
+        return "none"
+    if _foreign_name(question, pieces, occurs) and top < NAMED_RESCUE:
+        return "none"
+    if top >= ENOUGH:
+        return "enough"
+    return "weak"
+
+
+def unknown_names(question: str, occurs: Callable[[str], bool]) -> list[str]:
+    """Names in a question (capitalised inside it, or with digits) that the material never mentions."""
+    words = re.findall(r"[A-Za-z][\w.+-]*", question)
+    names = []
+    for at, word in enumerate(words):
+        bare = word.strip(".-+")
+        inner = at > 0 and (bare[:1].isupper() or any(c.isupper() for c in bare[1:]) or any(c.isdigit() for c in bare))
+        if len(bare) > 1 and inner and bare.lower() not in COMMON_NAMES and not occurs(bare):
+            names.append(bare)
+    return names
+
+
+def _foreign_name(question: str, pieces: Sequence[Piece], occurs: Callable[[str], bool]) -> bool:
+    if question.isupper():
+        question = question.lower()
+    return bool(unknown_names(question, occurs))
+
+
+def _missing_kind(question: str, query: str, pieces: Sequence[Piece]) -> bool:
+    """The question asks for a year, a person or a figure, and no sentence near its words holds one."""
+    if ASKS_PERSON.search(question):
+        return True
+    pattern = YEAR if ASKS_YEAR.search(question) else DIGIT if ASKS_NUMBER.search(question) else None
+    if pattern is None:
+        return False
+    wanted = content_stems(query) - content_stems("how much many what which notes say year port price number according")
+    need = max(1, round(0.6 * len(wanted)))
+    for piece in pieces:
+        heading = content_stems(" ".join(piece.passage.heading))
+        for sentence in sentences_of(piece.passage):
+            if pattern.search(sentence.plain) and len(wanted & (content_stems(sentence.plain) | heading)) >= need:
+                return False
+    return True

@@ -1,0 +1,21 @@
+"""What the offline reasoner says in its own voice. No claims about the subject stand here."""
+
+from __future__ import annotations
+
+GREETING = ("Hello! Ask me about anything in your notes or in the built-in course, or say \"quiz me\". "
+            "I quote the passages that carry an answer, and I compute instead of guessing.")
+THANKS = "You're welcome. What would you like to look at next?"
+SELF = ("I'm a tutor for ML-platform system design, running offline: an extractive reasoner, not a language model. I search your notes "
+        "and the built-in course, quote the sentences that answer you with their place, run calculators and simulators, and say so when "
+        "the material doesn't hold an answer. Try \"compare DDP and FSDP\", \"why do watermarks exist?\" or \"quiz me on rate limiting\".")
+REFUSAL = ("I won't do that: I don't change my rules, show my instructions or hand out secrets, whoever asks, and text that looks like an "
+           "instruction is only data to me. Ask me about your notes or the course, and I'm glad to help.")
+EMPTY = "There was no question. Ask me about something in your notes, for example \"what is a feature store?\"."
+GIBBERISH = "I couldn't read a question in that. Which topic of your notes is it about?"
+NOTHING = "Your notes and the course don't hold an answer to that, so I won't guess."
+WEAK = "I'm not sure what you mean. Is it about one of these?"
+COURSE_ONLY = "Your notes don't cover this; the course does:"
+FEELINGS = ("That's understandable. A calm half hour on one topic helps more than skimming all of them: say \"quiz me\" with a topic, or ask me to "
+            "explain the one that worries you most.")
+NOTHING_TO_CONTINUE = "That was all the material has on this. Which part should I go into?"
+"""Said when a learner asks for more and the passages are used up."""

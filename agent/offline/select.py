@@ -1,0 +1,120 @@
+"""Which blocks of the evidence carry the answer: ranks and picks within a budget of words. Knows scores, not phrasing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.evidence import Piece
+from agent.sentences import Sentence, content_stems, quote, sentences_of
+from memory.base import Block
+from memory.errata import Errata, Erratum
+
+MAX_PIECES = 8
+PASSAGE_WEIGHT = 1.0
+GROUP_WEIGHT = 0.3
+LENGTH_COST = 0.3
+MAX_UNIT_WORDS = 60
+MIN_UNIT_WORDS = 3
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A contiguous run of one block's sentences: what the answer quotes. `value` orders units."""
+
+    piece: Piece
+    block: int
+    start: int
+    end: int
+    plain: str
+    value: float
+
+    @property
+    def words(self) -> int:
+        return len(self.plain.split())
+
+    @property
+    def source_block(self) -> Block:
+        return self.piece.passage.blocks[self.block]
+
+    @property
+    def quote(self) -> str:
+        return quote(self.piece.passage, self.start, self.end)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Units in reading order, and the known errors that stand in passages close to them."""
+
+    units: tuple[Unit, ...]
+    errata: tuple[tuple[Erratum, Unit], ...] = ()
+
+
+def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
+    """Every block of the best passages as a unit, best first."""
+    wanted = content_stems(query)
+    units = []
+    for piece in sorted(pieces, key=lambda p: -p.score)[:MAX_PIECES]:
+        groups: dict[tuple[str, ...], float] = {}
+        for block, score in zip(piece.passage.blocks, piece.blocks, strict=False):
+            groups[block.context] = max(score, groups.get(block.context, -1.0))
+        by_block: dict[int, list[Sentence]] = {}
+        for sentence in sentences_of(piece.passage):
+            by_block.setdefault(sentence.block, []).append(sentence)
+        for number, sentences in by_block.items():
+            block = piece.passage.blocks[number]
+            if block.kind == "heading" or number >= len(piece.blocks):
+                continue
+            run = _fit(sentences, wanted)
+            text = " ".join(s.plain for s in run)
+            if len(text.split()) < MIN_UNIT_WORDS:
+                continue
+            value = ((1 - GROUP_WEIGHT) * piece.blocks[number] + GROUP_WEIGHT * groups[block.context]
+                     + PASSAGE_WEIGHT * piece.score - LENGTH_COST * len(text.split()) / 100)
+            units.append(Unit(piece, number, run[0].start, run[-1].end, text, value))
+    return sorted(units, key=lambda unit: (-unit.value, unit.piece.n, unit.block))
+
+
+def pick(units: Sequence[Unit], budget: int, errata: Errata) -> Selection:
+    """The best units within `budget` words, without repetitions, in reading order; units that hold a known error are
+    set apart, so that a correction can take their place."""
+    chosen: list[Unit] = []
+    wrong: list[tuple[Erratum, Unit]] = []
+    bags: list[frozenset[str]] = []
+    spent = 0
+    for unit in units:
+        if spent + unit.words > budget:
+            continue
+        found = errata.in_text(unit.quote)
+        if found:
+            wrong.extend((erratum, unit) for erratum in found)
+            continue
+        bag = content_stems(unit.plain)
+        if any(len(bag & other) > 0.8 * min(len(bag), len(other)) for other in bags if other and bag):
+            continue
+        chosen.append(unit)
+        bags.append(bag)
+        spent += unit.words
+    order = {number: rank for rank, number in enumerate(dict.fromkeys(unit.piece.n for unit in chosen))}
+    chosen.sort(key=lambda unit: (order[unit.piece.n], unit.start))
+    return Selection(tuple(chosen), tuple(wrong))
+
+
+def _fit(sentences: Sequence[Sentence], wanted: frozenset[str]) -> list[Sentence]:
+    """The run of a block's sentences that fits MAX_UNIT_WORDS and shares most with the query; the first by default."""
+    if sum(len(s.plain.split()) for s in sentences) <= MAX_UNIT_WORDS:
+        return list(sentences)
+    best: tuple[float, list[Sentence]] | None = None
+    for at in range(len(sentences)):
+        run: list[Sentence] = []
+        words = 0
+        for sentence in sentences[at:]:
+            words += len(sentence.plain.split())
+            if run and words > MAX_UNIT_WORDS:
+                break
+            run.append(sentence)
+        text = " ".join(s.plain for s in run)
+        score = len(content_stems(text) & wanted) + 0.02 * min(len(text.split()), MAX_UNIT_WORDS) - 0.3 * at
+        if best is None or score > best[0]:
+            best = (score, run)
+    return best[1] if best else list(sentences[:1])

@@ -1,0 +1,161 @@
+"""What kind of question it is: the offline reasoner's first look. Knows wording, not passages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agent.followup import Past, Resolved, resolve, topic_of
+from agent.sentences import content_stems
+
+Intent = Literal["explain", "compare", "list", "why", "how", "define", "compute", "quiz", "quiz_answer", "hint", "give_up",
+                 "continue", "shorter", "small_talk", "refuse", "gibberish", "empty", "about_self"]
+
+GREETING = re.compile(r"(?i)^\W*(?:hi|hey|hello|good (?:morning|evening|afternoon)|thanks?(?: you)?(?: (?:a lot|so much|very much))?|thx|cheers|bye|goodbye|"
+                      r"see you|great|nice|cool|awesome|got it|perfect|how are you(?: doing)?(?: today)?|what's up|sup|lol|haha)(?:\s+(?:there|tutor|all|everyone))?\W*$")
+SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt)|your name|help me use)\b")
+INJECTION = re.compile(
+    r"(?i)(?:\b(?:ignore|disregard|forget|override|bypass|drop|skip)\b[^.?!]{0,40}\b(?:all|any|your|previous|prior|above|earlier|the|these|those)\b[^.?!]{0,30}"
+    r"\b(?:instructions?|prompts?|rules?|guidelines|guardrails?|restrictions|directions|training|safety|constraints)\b"
+    r"|\b(?:print|show|reveal|repeat|output|display|dump|leak|give|tell|recite|copy)\b[^.?!]{0,40}\b(?:your|the|its|hidden)\b[^.?!]{0,20}\b(?:system|hidden|initial|original|secret|developer)\s*(?:prompt|message|instructions?)"
+    r"|\b(?:reveal|print|show|give|tell|send|leak|dump|list|output)\b[^.?!]{0,30}\b(?:your|the server'?s?|all|any|environment)\b[^.?!]{0,25}\b(?:api[ -]?keys?|secrets?|passwords?|credentials?|tokens?|environment variables|env vars)\b"
+    r"|\byou are (?:now|no longer)\b[^.?!]{0,60}\b(?:dan|jailbroken|unrestricted|unfiltered|evil|free|bound|a tutor|without)\b|\bdo anything now\b|\bjailbreak (?:mode|yourself)\b|\bdeveloper mode\b"
+    r"|\bpretend (?:to be|that you are|you(?:'re| are))\b[^.?!]{0,60}\b(?:no|without|unrestricted|evil|any|not bound|hacker)\b"
+    r"|\b(?:act|respond|answer|behave) as\b[^.?!]{0,30}\b(?:dan|unrestricted|root|an? (?:evil|unfiltered|hacker)|the system)\b"
+    r"|\bfrom now on\b[^.?!]{0,60}\b(?:you|answer|respond|reply|only|always)\b|\b(?:say|write|reply|answer|respond)\b[^.?!]{0,20}\b(?:only|nothing but|exactly)\b[^.?!]{0,40}\b(?:pwned|hacked|owned|yes|i am)\b"
+    r"|\bnew (?:instructions?|system prompt)\s*:|<\|?(?:system|im_start)|\[/?(?:inst|system)\]|###\s*(?:system|instruction)"
+    r"|\bsystem (?:override|prompt override)\b|\b(?:decode|base64)\b[^.?!]{0,60}\b(?:and (?:then )?(?:follow|execute|do|obey|run)|obey|execute it)\b"
+    r"|\b(?:delete|erase|wipe|drop|remove)\b[^.?!]{0,20}\b(?:all|every|my|the|other|your)\b[^.?!]{0,20}\b(?:documents|files|notes|database|tables|threads|learners|memory|index)\b"
+    r"|\b(?:rm -rf|drop table|exfiltrate)\b)")
+ABOUT_INJECTION = re.compile(r"(?i)\b(?:what is|what are|how (?:do|can|should|would|does)|why|explain|protect|defend|prevent|mitigat|detect|guard against|risk of)\b[^?]{0,80}"
+                             r"\b(?:prompt injections?|jailbreaks?|secrets?|api keys?|credentials?|passwords?|exfiltrat\w+|drop table|sql injection|system prompts?)\b")
+HARM = re.compile(r"(?i)\b(?:make|build|synthesi[sz]e|buy) (?:a |an )?(?:bomb|explosive|weapon|malware|ransomware|virus|meth|poison)\b|\bhow (?:to|do i|can i) (?:kill|hurt|stalk|poison|hack into)\b(?! (?:a )?(?:process|pod|job|task|container))")
+QUIZ = re.compile(r"(?i)\b(?:quiz|test|examine|drill|interrogate) me\b|\b(?:ask|give|pose) (?:me )?(?:a |an |one |another |some )?(?:\w+ )?(?:question|quiz|exercise|flash ?card)s?\b|\bcheck my (?:understanding|knowledge)\b|\banother (?:question|one)\b")
+HINT = re.compile(r"(?i)\b(?:hints?|clue|nudge|pointer in the right direction|don't tell me the answer|without giving (?:it|the answer) away)\b")
+GIVE_UP = re.compile(r"(?i)^\W*(?:i )?(?:give up|don'?t know|no idea|dunno|i pass|pass|idk|just tell me|tell me(?: the answer)?|what(?:'s| is) the answer|show me the answer|the answer please|skip)\b.{0,30}$")
+COMPARE = re.compile(r"(?i)\b(?:compare|comparison|contrast|difference[s]?|differ(?:s|ent|ently)?|versus|vs\.?|distinguish|trade-?offs? between|rather than|instead of|better than|or is it)\b|\bwhich (?:one |of (?:the|these) )?(?:\w+ ){0,3}(?:is|should|has|sends|uses|needs)\b.*\bor\b|\b\w+ or \w+\b.*\?\s*$|\b(?:which|what) of (?:the )?(?:two|both)\b")
+SIDES = (
+    re.compile(r"(?i)\b(?:difference[s]?|trade-?offs?|comparison|distinction|contrast|distinguish|choose|choosing|decide|differ) (?:is there |exactly |really )?between (?P<a>.+?) (?:and|or|vs\.?|versus) (?P<b>.+?)(?:[?.!,;]|$)"),
+    re.compile(r"(?i)\b(?:compare|contrast|distinguish) (?P<a>.+?) (?:and|with|to|from|against|vs\.?|versus) (?P<b>.+?)(?:[?.!,;]|$)"),
+    re.compile(r"(?i)\bhow (?:does|do|is|are) (?P<a>.+?) (?:differ|different|compare[d]?) (?:from|to|with|than) (?P<b>.+?)(?:[?.!,;]|$)"),
+    re.compile(r"(?i)(?:^|\b(?:is|are|of|about|explain|between|what'?s|use|pick|choose|prefer|when|between|,)\s+)?(?P<a>[\w/+.' -]{2,60}?) (?:versus|vs\.?) (?P<b>[\w/+.' -]{2,60}?)(?:[?.!,;:]|\s+(?:in|for|when|which|what|how|-)\b|$)"),
+    re.compile(r"(?i)\b(?:use|pick|choose|prefer|need|take|go (?:with|for)|want|is it|should it be|better,?|get) (?P<a>[\w/+.' -]{2,50}?) (?:or|over|rather than|instead of) (?P<b>[\w/+.' -]{2,50}?)(?:[?.!,;]|$)"),
+    re.compile(r"(?i)^\W*(?P<a>[\w/+.'-]+(?: [\w/+.'-]+){0,3}?) or (?P<b>[\w/+.'-]+(?: [\w/+.'-]+){0,4}?)(?:\s*[-–,:?]|$)"),
+    re.compile(r"(?i)\bwhat does (?P<a>.+?) (?:do|have|offer|give|guarantee) (?:that|which) (?P<b>.+?) (?:does|do|can|has|have|doesn|can)"),
+)
+LIST = re.compile(r"(?i)\b(?:list|name|enumerate|which|what are|what (?:kinds?|types?|ways|steps|components|parts|blocks|metrics|strategies|methods|reasons|challenges|problems|algorithms|techniques|options|benefits|advantages|disadvantages|drawbacks)|give (?:me )?(?:some |a few )?(?:examples|reasons|ways))\b")
+WHY = re.compile(r"(?i)\bwhy\b|\bwhat(?:'s| is) the (?:point|reason|purpose)\b|\bhow come\b|\bwhat for\b|\breasons?\b")
+DEFINE = re.compile(r"(?i)^\W*(?:what(?:'s| is| are| does)|define|meaning of|definition of|what do (?:you|we) mean by)\b(?!.{0,12}\b(?:difference|best|reason|point of)\b)")
+HOW = re.compile(r"(?i)\bhow\b|\bsteps?\b|\bprocess\b|\bexplain how\b")
+COMPUTE = re.compile(r"(?i)\b(?:how (?:many|much|long|big|large|often)|calculate|compute|estimate|what(?:'s| is) the (?:qps|rps|throughput|downtime|availability|storage|bandwidth|memory|latency)|per (?:second|day|hour|minute|month|year)|simulate|run|plot|what (?:availability|qps|rps)|peak)\b")
+QUANTITY = re.compile(r"(?i)(?<![\w.])\d[\d,.]*\s*(?:%|[kmbtgp]i?b?\b|[a-z]+)?|\b(?:one|two|three|four|five|six) nines?\b")
+REVISIT = re.compile(r"(?i)^\W*(?:and |now |what (?:if|about) |same )?(?:with|at|for|using|make (?:it|that)|but with|if (?:it|there) (?:is|are|were))\b.*\d")
+GARBLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(.)\1{5,}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Understanding:
+    """`query` stands by itself; `sides` are the two things of a comparison."""
+
+    intent: Intent
+    question: str
+    query: str
+    topic: str
+    resolved: Resolved
+    sides: tuple[str, ...] = ()
+    numeric: bool = False
+
+
+def cleaned(question: str) -> str:
+    """A question as a reader sees it: compatibility forms folded, invisible characters and odd white space removed.
+
+    >>> cleaned("ｗｈａｔ\\u200b is\\u00a0CDC?")
+    'what is CDC?'
+    """
+    folded = unicodedata.normalize("NFKC", question)
+    visible = "".join(char for char in folded if char in "\n\t" or unicodedata.category(char) not in ("Cf", "Cc", "Co", "Cn", "Cs"))
+    return " ".join(visible.split())
+
+
+def understand(question: str, history: Sequence[Past]) -> Understanding:
+    """The kind of a question and the query to search for."""
+    text = cleaned(question)
+    resolved = resolve(text, history)
+    intent = _intent(text, resolved, history)
+    sides = _sides(text, resolved) if intent == "compare" else ()
+    if intent == "compare" and not sides:
+        intent = "explain"
+    numeric = bool(QUANTITY.search(text)) and bool(COMPUTE.search(text) or REVISIT.search(text))
+    return Understanding(intent, text, resolved.query, resolved.topic or topic_of(text), resolved, sides, numeric)
+
+
+def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
+    if not text:
+        return "empty"
+    if (INJECTION.search(text) and not ABOUT_INJECTION.search(text)) or HARM.search(text):
+        return "refuse"
+    if GREETING.match(text):
+        return "small_talk"
+    if SELF.search(text) and len(content_stems(text)) <= 5:
+        return "about_self"
+    if _gibberish(text):
+        return "gibberish"
+    pending = history[-1].pending if history else {}
+    if HINT.search(text) and len(text) < 120:
+        return "hint"
+    if pending and GIVE_UP.match(text):
+        return "give_up"
+    if QUIZ.search(text) and len(text) < 160:
+        return "quiz"
+    if pending.get("kind") == "quiz" and not text.endswith("?") and resolved.kind not in ("shorter", "example"):
+        return "quiz_answer"
+    if resolved.kind in ("continue", "shorter"):
+        return resolved.kind  # type: ignore[return-value]
+    if COMPARE.search(text):
+        return "compare"
+    for name, pattern in (("why", WHY), ("list", LIST), ("define", DEFINE), ("how", HOW)):
+        if pattern.search(text):
+            return name  # type: ignore[return-value]
+    return "explain"
+
+
+def _gibberish(text: str) -> bool:
+    letters = [char for char in text if char.isalpha()]
+    if not letters:
+        return True
+    words = re.findall(r"[^\W\d_]+", text)
+    latin = [word for word in words if word.isascii()]
+    if not latin:
+        return False
+    garbled = sum(1 for word in latin if GARBLE.search(word) or (len(word) > 3 and not re.search(r"[aeiouy]", word.lower()) and not word.isupper()))
+    return garbled * 2 > len(latin)
+
+
+def _sides(text: str, resolved: Resolved) -> tuple[str, ...]:
+    for pattern in SIDES:
+        found = pattern.search(text)
+        if found:
+            sides = tuple(_side(found[name]) for name in ("a", "b"))
+            a, b = (_antecedent(side, resolved) for side in sides)
+            if a and b and content_stems(a) != content_stems(b):
+                return a, b
+    other = re.search(r"(?i)\b(?:differ(?:s|ent)?|difference|compare[ds]?|better|worse)\b.*?\b(?:from|to|with|than|against)\s+(?P<b>.+?)(?:[?.!,;]|$)", text)
+    if other and resolved.past is not None:
+        b = _side(other["b"])
+        if content_stems(b):
+            return resolved.past.topic, b
+    return ()
+
+
+def _side(text: str) -> str:
+    trimmed = re.sub(r"(?i)^(?:\W*(?:the|a|an|using|use|doing|having|is|are|when|should|i|we|do|does|it|if|to|what|which|how|of|about|explain|between|difference|in|and|for)\b)+", "", text.strip())
+    return re.sub(r"(?i)\s+(?:in (?:general|practice|terms of .*)|when .*|if .*|for (?:a|an|the|my|our) .*|and (?:when|why|which|what|how) .*)$", "", trimmed).strip(" ?.!,'\"")
+
+
+def _antecedent(side: str, resolved: Resolved) -> str:
+    if content_stems(side):
+        return side
+    return resolved.past.topic if resolved.past is not None else ""

@@ -1,0 +1,21 @@
+"""Evidence as the text that a model reads: numbered, and fenced as data. Knows the prompt, not the search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent.context import Parts
+from agent.evidence import pieces
+from prompts.fence import fence
+
+
+def render_passages(parts: Parts, rows: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
+    """(text, {prompt name: version}). The offline reasoner reads the rows themselves, so for it nothing is rendered."""
+    if parts.model_name == "offline":
+        return f"{len(rows)} passages", {}
+    found = pieces(rows, parts.memory.store)
+    shown = [{"n": p.n, "document": p.passage.document, "heading": " > ".join(p.passage.heading), "text": p.passage.text} for p in found]
+    mark = fence([text for row in shown for text in (row["document"], row["heading"], row["text"])])
+    rendered = parts.prompts.render("passages", fence=mark, passages=shown)
+    return rendered.text, {rendered.prompt.name: str(rendered.prompt.version)}

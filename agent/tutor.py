@@ -1,0 +1,203 @@
+"""One turn from request to answer: admission, lock, deadline, trace, graph; recovery of turns that a crash cut off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from langgraph.types import Command
+
+from agent import tracing
+from agent.context import Parts, TurnContext
+from agent.errors import BadQuestion, TurnError, TurnTimeout
+from agent.events import MAX_QUESTION_CHARS, Answer, Done, Failed, Started, TextDelta, TurnEvent, TurnRequest
+from agent.graph import build_graph
+from memory.base import MemoryFault
+from memory.checkpoints import HomeSaver
+from memory.reviews import Decision, Review, Reviews
+from memory.threads import Turn
+
+WAITING = ("The draft of this answer waits for a person to look at it. You can go on asking; "
+           "`tutor review list` shows what waits.")
+
+
+class Tutor:
+    """Runs turns. One process, one Tutor."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.reviews = Reviews(parts.memory.db)
+        self._saver = HomeSaver(parts.memory.db)
+        self._graph = build_graph(self._saver)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
+        """Events of one turn, the last of them Done or Failed. The turn runs on when nobody listens any more.
+
+        Raises BadQuestion, ThreadBusy, UnknownThread before anything is admitted.
+        """
+        if len(request.question) > MAX_QUESTION_CHARS:
+            raise BadQuestion(f"The question has {len(request.question):,} characters; at most {MAX_QUESTION_CHARS:,} are read. "
+                              "Put long text into a file and `tutor ingest` it.")
+        with contextlib.ExitStack() as stack:
+            span = stack.enter_context(self.parts.tracer.span(tracing.INVOKE_AGENT, "tutor", {tracing.AGENT: "tutor"}))
+            turn = self.parts.threads.admit(request.model_dump(mode="json"), request.thread, request.learner, request.id,
+                                            tracing.trace_id(span))
+            if turn.status in ("done", "failed", "waiting") or turn.trace != tracing.trace_id(span):
+                for event in _again(turn):
+                    yield event
+                return
+            span.set_attribute(tracing.CONVERSATION, turn.thread)
+            stack.pop_all()
+        yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
+        events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        task = asyncio.create_task(self._run(turn, span, events.put_nowait))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        while (event := await events.get()) is not None:
+            yield event
+        await task
+
+    async def ask(self, request: TurnRequest) -> Answer:
+        """The answer of one turn. Raises TurnError when it ends without one."""
+        async for event in self.turn(request):
+            if isinstance(event, Done):
+                return event.answer
+            if isinstance(event, Failed):
+                error = TurnError(event.message)
+                error.code = event.code
+                raise error
+        raise TurnError("The turn ended without an answer.")
+
+    async def decide(self, review_id: str, decision: Decision, text: str | None = None, by: str = "reviewer") -> Answer:
+        """Resumes the turn that waits for this review. Raises UnknownReview, ReviewClosed, ThreadBusy."""
+        review = self.reviews.claim(review_id, decision, text, by)
+        return await self._resume_review(review)
+
+    async def recover(self) -> int:
+        """Ends every turn that was admitted and cut off, and every review that was decided and not carried out."""
+        turns = self.parts.threads.unfinished()
+        claimed = {review.turn for review in self.reviews.claimed()}
+        for turn in turns:
+            if turn.id not in claimed:
+                await self._run(self.parts.threads.resume(turn), None, _nobody)
+        for review in self.reviews.claimed():
+            await self._resume_review(review)
+        return len(turns)
+
+    async def drain(self) -> None:
+        """Waits until the running turns have ended."""
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    # ---- one run
+
+    async def _run(self, turn: Turn, span: Any, emit: Callable[[TurnEvent], None], resume: dict[str, Any] | None = None) -> Answer | None:
+        settings = self.parts.settings
+        began = time.perf_counter()
+        own = self.parts.tracer.span(tracing.INVOKE_AGENT, "tutor recovered", {tracing.CONVERSATION: turn.thread}) if span is None else None
+        if own is not None:
+            span = own.__enter__()
+        context = TurnContext(self.parts, emit, time.monotonic() + settings.deadline_s, span)
+        try:
+            state = await asyncio.wait_for(self._invoke(turn, context, resume), settings.deadline_s)
+            answer = self._ended(turn, state, (time.perf_counter() - began) * 1000)
+            span.set_attribute(tracing.STATUS, answer.status)
+            for piece in _pieces_of(answer.text):
+                emit(TextDelta(text=piece))
+            emit(Done(answer=answer))
+            return answer
+        except TimeoutError:
+            self._failed(turn, TurnTimeout(f"The turn took longer than {settings.deadline_s:g} s and was stopped. "
+                                           "Ask a smaller question."), emit)
+        except (TurnError, MemoryFault) as error:
+            self._failed(turn, error, emit)
+        except BaseException:
+            # A defect of ours: the learner gets a code and the trace id, the operator the traceback.
+            self._failed(turn, TurnError(f"Something went wrong inside; the operator finds it under trace {turn.trace}."), emit)
+            raise
+        finally:
+            if own is not None:
+                own.__exit__(None, None, None)
+            elif span is not None:
+                span.end()
+            self.parts.tracer.flush()
+        return None
+
+    async def _invoke(self, turn: Turn, context: TurnContext, resume: dict[str, Any] | None) -> dict[str, Any]:
+        config: Any = {"configurable": {"thread_id": turn.id}, "recursion_limit": 4 * self.parts.settings.max_steps + 10}
+        first: Any = {"request": turn.request, "turn": {"id": turn.id, "thread": turn.thread, "run": turn.run, "trace": turn.trace,
+                                                       "number": turn.number}}
+        if resume is not None:
+            first = Command(resume=resume)
+        elif turn.attempts > 1 and self._saver.get_tuple(config) is not None:
+            first = None
+        state: dict[str, Any] = await self._graph.ainvoke(first, config, context=context, durability="sync")
+        return state
+
+    def _ended(self, turn: Turn, state: dict[str, Any], ms: float) -> Answer:
+        if state.get("__interrupt__"):
+            return self._parked(turn, state, ms)
+        answer = Answer.model_validate({**state["answer"], "ms": round(ms, 2)})
+        self.parts.threads.finish(turn, "done", answer.model_dump(mode="json"))
+        self._saver.delete_thread(turn.id)
+        return answer
+
+    def _parked(self, turn: Turn, state: dict[str, Any], ms: float) -> Answer:
+        """The draft goes into the queue; the checkpoint stays until somebody has decided."""
+        draft = state["draft"]
+        reason = "the learner asked for it" if turn.request.get("review") else f"grounding confidence {draft['confidence']:.2f}"
+        review = self.reviews.add(turn.thread, turn.id, turn.learner, reason, turn.request["question"], draft["text"], draft["confidence"])
+        answer = Answer(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace, status="review", text=WAITING, steps=state["steps"],
+                        model=draft["model"], prompts=state["prompts"], confidence=draft["confidence"], review_id=review, ms=round(ms, 2))
+        self.parts.threads.finish(turn, "waiting", answer.model_dump(mode="json"))
+        return answer
+
+    async def _resume_review(self, review: Review) -> Answer:
+        turn = self.parts.threads.get(review.turn)
+        assert turn is not None and review.decision is not None
+        if turn.status == "done":
+            self.reviews.close(review.id)
+            return Answer.model_validate(turn.answer)
+        answer = await self._run(self.parts.threads.resume(turn), None, _nobody, resume=review.decision)
+        self.reviews.close(review.id)
+        if answer is None:
+            raise TurnError(f"The turn of review {review.id} couldn't be finished; `tutor trace list` shows why.")
+        return answer
+
+    def _failed(self, turn: Turn, error: Exception, emit: Callable[[TurnEvent], None]) -> None:
+        failed = Failed(code=getattr(error, "code", "turn_failed"), message=str(error), trace=turn.trace)
+        self.parts.threads.finish(turn, "failed", error=failed.model_dump(mode="json"))
+        self._saver.delete_thread(turn.id)
+        emit(failed)
+
+
+def _again(turn: Turn) -> list[TurnEvent]:
+    """The same request id a second time: what came of it, without running anything."""
+    events: list[TurnEvent] = [Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)]
+    if turn.answer is not None:
+        events.append(Done(answer=Answer.model_validate(turn.answer)))
+    elif turn.error is not None:
+        events.append(Failed.model_validate(turn.error))
+    else:
+        events.append(Failed(code="thread_busy", message="This request is being answered already.", trace=turn.trace))
+    return events
+
+
+def _pieces_of(text: str) -> list[str]:
+    """Small pieces for a reader's eye, cut at blanks."""
+    pieces, at = [], 0
+    while at < len(text):
+        cut = text.find(" ", at + 24)
+        end = len(text) if cut < 0 else cut + 1
+        pieces.append(text[at:end])
+        at = end
+    return pieces
+
+
+def _nobody(event: TurnEvent) -> None:
+    """Recovery has no listener."""

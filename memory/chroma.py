@@ -1,0 +1,109 @@
+"""Passage vectors in Chroma, persistent, one collection per embedder. Knows ids and vectors; the truth is in SQL.
+
+Chroma and SQL can't commit together, so vectors are added before SQL points at them and removed after it no longer
+does: a crash between leaves vectors that nothing points at, never passages without vectors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from memory.base import IndexDamaged, Source, Vectors
+
+ADD_BATCH = 2000
+
+
+class VectorIndex(Protocol):
+    """Nearest neighbours by cosine."""
+
+    def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None: ...
+
+    def remove(self, ids: Collection[str]) -> None: ...
+
+    def nearest(self, vector: Vectors, k: int, source: Source | None) -> list[tuple[str, float]]:
+        """(id, cosine) of the k nearest, best first; ids that SQL no longer knows may be among them."""
+        ...
+
+    def ids(self) -> set[str]: ...
+
+    def close(self) -> None: ...
+
+
+class ChromaVectors:
+    """A Chroma collection in `folder`. One process owns it."""
+
+    def __init__(self, folder: Path, embedder: str) -> None:
+        import chromadb
+        from chromadb.config import Settings
+        from chromadb.errors import ChromaError
+
+        self._client: Any = None
+        try:
+            self._client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+            self._collection: Any = self._client.get_or_create_collection(
+                "passages-" + re.sub(r"[^a-zA-Z0-9.-]", "-", embedder),
+                embedding_function=None, metadata={"hnsw:space": "cosine"},
+            )
+        except (ChromaError, OSError, ValueError) as error:
+            raise IndexDamaged(f"The vector index in {folder} can't be opened ({error}). Run `tutor doctor --rebuild`.") from error
+
+    def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None:
+        for at in range(0, len(ids), ADD_BATCH):
+            part = slice(at, at + ADD_BATCH)
+            self._collection.upsert(ids=list(ids[part]), embeddings=np.asarray(vectors[part]),
+                                    metadatas=[{"source": source} for source in sources[part]])
+
+    def remove(self, ids: Collection[str]) -> None:
+        doomed = list(ids)
+        for at in range(0, len(doomed), ADD_BATCH):
+            self._collection.delete(ids=doomed[at : at + ADD_BATCH])
+
+    def nearest(self, vector: Vectors, k: int, source: Source | None) -> list[tuple[str, float]]:
+        from chromadb.errors import ChromaError
+
+        where = {"source": source} if source else None
+        try:
+            found = self._collection.query(query_embeddings=vector[None, :], n_results=k, include=["distances"], where=where)
+        except ChromaError as error:
+            raise IndexDamaged(f"The vector index can't be read ({error}). Run `tutor doctor --rebuild`.") from error
+        return [(key, 1.0 - float(distance)) for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
+
+    def ids(self) -> set[str]:
+        return set(self._collection.get(include=[])["ids"])
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+
+
+class ArrayVectors:
+    """The shipped in-memory index: exact search over a matrix. For tests and for homes that live in memory."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, tuple[Vectors, Source]] = {}
+
+    def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None:
+        self._rows.update({key: (vector, source) for key, vector, source in zip(ids, vectors, sources, strict=True)})
+
+    def remove(self, ids: Collection[str]) -> None:
+        for key in ids:
+            self._rows.pop(key, None)
+
+    def nearest(self, vector: Vectors, k: int, source: Source | None) -> list[tuple[str, float]]:
+        keys = [key for key, (_, own) in self._rows.items() if source in (None, own)]
+        if not keys:
+            return []
+        scores = np.stack([self._rows[key][0] for key in keys]) @ vector
+        order = np.argsort(-scores, kind="stable")[:k]
+        return [(keys[at], float(scores[at])) for at in order]
+
+    def ids(self) -> set[str]:
+        return set(self._rows)
+
+    def close(self) -> None:
+        self._rows.clear()

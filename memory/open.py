@@ -1,0 +1,156 @@
+"""Opens a home: one folder, one owning process, everything that memory keeps. Knows how the parts fit together."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from memory.base import Embedder, HomeBusy, StorageFull
+from memory.chroma import ArrayVectors, ChromaVectors, VectorIndex
+from memory.errata import Errata, load_errata
+from memory.export import model_folder
+from memory.ingest.pipeline import Progress, ingest_course
+from memory.lexical import LexicalIndex
+from memory.minilm import HashEmbedder, MiniLM
+from memory.passages import PassageStore
+from memory.retrieve import Retriever
+from memory.sql import Database
+
+COURSE = Path(__file__).parent / "course"
+OWNER_FILE = "owner.json"
+
+
+@dataclass
+class Memory:
+    """An open home. `index` searches, `store` keeps documents, `db` is shared by threads, reviews and traces."""
+
+    home: Path | None
+    db: Database
+    store: PassageStore
+    vectors: VectorIndex
+    index: Retriever
+    errata: Errata
+    lock: FileLock | None = None
+
+    def close(self) -> None:
+        self.vectors.close()
+        self.db.close()
+        if self.lock is not None:
+            if self.home is not None:
+                (self.home / OWNER_FILE).unlink(missing_ok=True)
+            self.lock.release()
+
+    def announce(self, url: str, token: str) -> None:
+        """Tells other processes that a server owns this home and how to reach it."""
+        if self.home is not None:
+            write_private(self.home / OWNER_FILE, json.dumps({"pid": os.getpid(), "url": url, "token": token}))
+
+
+def open_memory(home: Path, *, wait_s: float = 10.0, course: bool = True, progress: Progress | None = None,
+                embedder: Embedder | None = None) -> Memory:
+    """Opens a home, creating it when it doesn't exist, with the built-in course up to date.
+
+    Raises HomeBusy when another process keeps it longer than `wait_s`, IndexDamaged when it can't be read.
+    """
+    lock = own(home, wait_s)
+    try:
+        if embedder is None and course and not (home / "tutor.sqlite").exists():
+            _start_from_template(home)
+        memory = _assemble(home, embedder or MiniLM(model_folder()), lock)
+    except BaseException:
+        lock.release()
+        raise
+    if course:
+        ingest_course(memory.store, COURSE, progress)
+    return memory
+
+
+def open_in_memory(embedder: Embedder | None = None, course: bool = False) -> Memory:
+    """A home that lives in this process only: the shipped fake for tests and throw-away subjects."""
+    db, vectors, chosen = Database(":memory:"), ArrayVectors(), embedder or HashEmbedder()
+    lexical = LexicalIndex(db)
+    store = PassageStore(db, vectors, lexical, chosen)
+    memory = Memory(None, db, store, vectors, Retriever(store, vectors, lexical, chosen), load_errata())
+    if course:
+        ingest_course(store, COURSE)
+    return memory
+
+
+def own(home: Path, wait_s: float) -> FileLock:
+    """Takes the home's lock. Raises HomeBusy, StorageFull when the folder can't be made."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(home / "lock", thread_local=False)
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise HomeBusy(f"Another process is using {home} and kept it for {wait_s:g} s. Stop it, try again, or name another "
+                       "folder with --home.") from None
+    except OSError as error:
+        raise StorageFull(f"Can't use {home} ({error.strerror}). Name a folder that can be written with --home.") from error
+    return lock
+
+
+def owner(home: Path) -> dict[str, str] | None:
+    """How to reach the server that owns this home, or None."""
+    try:
+        found: dict[str, str] = json.loads((home / OWNER_FILE).read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+    return found
+
+
+def build_template(progress: Progress | None = None) -> Path:
+    """Set-up: a home with the course in it, which each new home starts as a copy of."""
+    folder = template_folder()
+    with template_lock():
+        memory = _assemble(folder, MiniLM(model_folder()), None)
+        ingest_course(memory.store, COURSE, progress)
+        memory.store.sweep()
+        memory.db.execute("pragma wal_checkpoint(truncate)")
+        memory.close()
+    return folder
+
+
+def template_folder() -> Path:
+    return model_folder().parent / "template"
+
+
+@contextmanager
+def template_lock() -> Iterator[None]:
+    template_folder().mkdir(parents=True, exist_ok=True)
+    with FileLock(template_folder().parent / "template.lock"):
+        yield
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, in one step."""
+    scratch = path.with_suffix(".new")
+    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    scratch.replace(path)
+
+
+def _start_from_template(home: Path) -> None:
+    folder = template_folder()
+    if not (folder / "tutor.sqlite").is_file():
+        return
+    with template_lock():
+        shutil.copytree(folder / "chroma", home / "chroma", dirs_exist_ok=True)
+        shutil.copy(folder / "tutor.sqlite", home / "tutor.sqlite.new")
+    # The database appears last: a copy that was cut off starts over.
+    (home / "tutor.sqlite.new").replace(home / "tutor.sqlite")
+
+
+def _assemble(home: Path, embedder: Embedder, lock: FileLock | None) -> Memory:
+    db = Database(home / "tutor.sqlite")
+    vectors = ChromaVectors(home / "chroma", embedder.name)
+    lexical = LexicalIndex(db)
+    store = PassageStore(db, vectors, lexical, embedder)
+    return Memory(home, db, store, vectors, Retriever(store, vectors, lexical, embedder), load_errata(), lock)

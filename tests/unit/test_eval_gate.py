@@ -1,0 +1,245 @@
+"""Comparison, gate and reports of runs that are made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eval.cases import EvalCase
+from eval.compare import CompareError, compare
+from eval.gate import GateError, Policy, gate, load_baseline, store_baseline
+from eval.outcome import Score
+from eval.report import comparison_table, eval_log, gate_table, junit, run_table, write_eval_log
+from eval.run import CaseResult, EvalRun, run_suite
+from eval.scorers import shipped_scorers
+from eval.scripted import ScriptedSubject
+
+DIRECTIONS = {"facts": 1, "verbatim": 1, "words": -1, "completed": 1}
+
+
+def _run(values: Mapping[str, Mapping[str, float]], *, error: str = "", seed: int = 0, suite: str = "hand") -> EvalRun:
+    """`values`: metric values by case id; `error`: the id of a case that failed."""
+    results = [
+        CaseResult(
+            id=key, kind="question", fingerprint="f", seed=1, asked=[f"What is {key}?"], answers=["An answer."],
+            statuses=["answered"], target=["a fact"], error="broke down" if key == error else "",
+            scores={name: Score(value=value, detail="why", failed=key == error) for name, value in scores.items()},
+        )
+        for key, scores in values.items()
+    ]
+    return EvalRun(suite=suite, run=f"run{seed}", seed=seed, model="scripted", started="2024-05-01T10:00:00+00:00",
+                   finished="2024-05-01T10:01:00+00:00", directions=DIRECTIONS, results=results)
+
+
+def _level(level: float, count: int = 20, **more: float) -> dict[str, dict[str, float]]:
+    """Facts around a level, and constants."""
+    return {f"c{number}": {"facts": level + (number % 3) / 30, "completed": 1.0, **more} for number in range(count)}
+
+
+# ---- comparison
+
+def test_a_run_compared_with_itself_shows_nothing() -> None:
+    run = _run(_level(0.5, verbatim=1.0, words=80.0))
+    comparison = compare(run, run)
+    assert [change.metric for change in comparison.changes] == ["facts", "verbatim", "words", "completed"]
+    assert all((change.difference, change.p, change.verdict) == (0, 1, "no evidence") for change in comparison.changes)
+
+
+def test_gains_losses_and_costs_get_their_verdicts() -> None:
+    before, after = _run(_level(0.4, words=80.0)), _run(_level(0.7, words=120.0))
+    facts, words, completed = compare(before, after).changes
+    assert facts.verdict == "better" and facts.difference == pytest.approx(0.3) and len(facts.up) == 20
+    assert words.verdict == "worse" and words.difference == 40 and words.up and not words.down
+    assert completed.verdict == "no evidence"
+    assert compare(after, before).changes[0].verdict == "worse"
+
+
+def test_p_values_are_corrected_over_the_metrics() -> None:
+    before = _run({f"c{number}": {"facts": 0.0, "verbatim": 1.0, "completed": 1.0} for number in range(6)})
+    after = _run({f"c{number}": {"facts": 1.0, "verbatim": 1.0, "completed": 1.0} for number in range(6)})
+    facts = compare(before, after).changes[0]
+    assert facts.test == "mcnemar" and facts.p == pytest.approx(2 / 64) and facts.p_adjusted == pytest.approx(6 / 64)
+    # Alone it would be a discovery; one of three metrics it isn't.
+    assert facts.verdict == "no evidence"
+
+
+def test_only_the_same_cases_are_paired() -> None:
+    before, after = _run(_level(0.5, 4)), _run(_level(0.5, 5))
+    after.results[0].fingerprint = "other"
+    comparison = compare(_run({**_level(0.5, 4), "gone": {"facts": 1.0}}), after)
+    assert comparison.changed == ("c0",) and comparison.only_before == ("gone",) and comparison.only_after == ("c4",)
+    assert comparison.changes[0].n == 3
+    with pytest.raises(CompareError, match="no case in common"):
+        compare(before, _run({"elsewhere": {"facts": 1.0}}))
+    with pytest.raises(CompareError, match="different seeds"):
+        compare(before, _run(_level(0.5, 4), seed=2))
+
+
+def test_a_failed_case_counts_as_zero_but_not_as_brief() -> None:
+    before = _run(_level(0.9, 12, words=80.0))
+    values = _level(0.9, 12, words=80.0) | {"c0": dict.fromkeys(("facts", "words", "completed"), 0.0)}
+    changes = {change.metric: change for change in compare(before, _run(values, error="c0")).changes}
+    assert changes["facts"].down == ("c0",) and changes["completed"].down == ("c0",)
+    assert changes["words"].difference == 0 and changes["words"].n == 11
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=15))
+def test_comparison_is_symmetric(pairs: list[tuple[float, float]]) -> None:
+    before = _run({str(number): {"facts": old} for number, (old, _) in enumerate(pairs)})
+    after = _run({str(number): {"facts": new} for number, (_, new) in enumerate(pairs)})
+    [there], [back] = compare(before, after).changes, compare(after, before).changes
+    assert there.p_adjusted == back.p_adjusted and there.difference == -back.difference
+    assert there.up == back.down
+    mirrored = {"better": "worse", "worse": "better", "no evidence": "no evidence"}
+    assert there.verdict == mirrored[back.verdict]
+
+
+# ---- gate
+
+def test_a_baseline_comes_back_as_it_was_stored(tmp_path: Path) -> None:
+    run = _run(_level(1 / 3, verbatim=1.0))
+    path = store_baseline(run, tmp_path / "baselines")
+    assert path.name == "hand.json" and [each.name for each in path.parent.iterdir()] == ["hand.json"]
+    assert len(path.read_text(encoding="utf-8").splitlines()) == 22
+    again = load_baseline("hand", tmp_path / "baselines")
+    assert all(change.difference == 0 for change in compare(run, again).changes)
+    assert gate(run, tmp_path / "baselines").exit_code == 0
+
+
+def test_a_clear_loss_is_a_regression_and_a_gain_is_not(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6)), tmp_path)
+    assert gate(_run(_level(0.7)), tmp_path).exit_code == 0
+    report = gate(_run(_level(0.5)), tmp_path)
+    assert report.exit_code == 1
+    assert [check.metric for check in report.checks if not check.passed] == ["facts"]
+
+
+def test_a_loss_within_the_margin_or_within_luck_passes(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6)), tmp_path)
+    assert gate(_run(_level(0.5)), tmp_path, Policy(margins={"facts": 0.15})).exit_code == 0
+    assert gate(_run(_level(0.5)), tmp_path, Policy(margin=0.05)).exit_code == 1
+    unlucky = _level(0.6) | {"c0": {"facts": 0.0, "completed": 1.0}}
+    assert gate(_run(unlucky), tmp_path).exit_code == 0
+
+
+def test_costs_are_gated_only_when_asked(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6, words=80.0)), tmp_path)
+    wordy = _run(_level(0.6, words=200.0))
+    assert gate(wordy, tmp_path).exit_code == 0
+    assert gate(wordy, tmp_path, Policy(margins={"words": 50})).exit_code == 1
+    assert gate(_run(_level(0.6, words=20.0)), tmp_path, Policy(margins={"words": 50})).exit_code == 0
+
+
+def test_one_more_case_that_is_not_verbatim_is_a_regression(tmp_path: Path) -> None:
+    known_bad = _level(0.6, verbatim=1.0)
+    known_bad["c0"]["verbatim"] = 0.0
+    store_baseline(_run(known_bad), tmp_path)
+    assert gate(_run(known_bad), tmp_path).exit_code == 0
+    worse = {key: dict(scores) for key, scores in known_bad.items()}
+    worse["c7"]["verbatim"] = 0.0
+    report = gate(_run(worse), tmp_path)
+    assert report.exit_code == 1
+    [failed] = [check for check in report.checks if not check.passed]
+    assert failed.metric == "verbatim (hard)" and "new: c7" in failed.reason
+
+
+def test_a_new_case_has_no_allowance(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6, verbatim=1.0)), tmp_path)
+    more = _level(0.6, verbatim=1.0) | {"fresh": {"verbatim": 0.0, "completed": 1.0}}
+    assert gate(_run(more), tmp_path).exit_code == 1
+
+
+def test_a_case_that_fails_now_is_a_regression(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6)), tmp_path)
+    broken = _level(0.6) | {"c3": {"facts": 0.0, "completed": 0.0}}
+    report = gate(_run(broken, error="c3"), tmp_path)
+    assert [check.metric for check in report.checks if not check.passed] == ["completed (hard)"]
+
+
+def test_lost_cases_are_noticed_unless_the_run_is_partial(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6)), tmp_path)
+    fewer = _run(_level(0.6, 15))
+    report = gate(fewer, tmp_path)
+    assert report.exit_code == 1 and report.missing == ("c15", "c16", "c17", "c18", "c19")
+    assert gate(fewer, tmp_path, partial=True).exit_code == 0
+
+
+def test_baselines_that_are_missing_damaged_or_bad_say_so(tmp_path: Path) -> None:
+    with pytest.raises(GateError, match="no baseline for hand"):
+        gate(_run(_level(0.6)), tmp_path)
+    (tmp_path / "hand.json").write_text("{", encoding="utf-8")
+    with pytest.raises(GateError, match="can't be read"):
+        gate(_run(_level(0.6)), tmp_path)
+    with pytest.raises(GateError, match="needs a complete run"):
+        store_baseline(_run(_level(0.6), error="c1"), tmp_path)
+    with pytest.raises(GateError, match="can't name a baseline"):
+        store_baseline(_run(_level(0.6), suite="../escape"), tmp_path)
+
+
+# ---- reports
+
+def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
+    run = _run(_level(0.5, words=80.0) | {"c3": {"facts": 0.0, "completed": 0.0}}, error="c3")
+    table = run_table(run)
+    assert "20 cases, model scripted" in table and "failed: c3: broke down" in table
+    assert [line.split()[:2] for line in table.splitlines()[2:5]] == [
+        ["facts", "0.507"], ["words", "80.000"], ["completed", "0.950"]]
+    lines = comparison_table(compare(_run(_level(0.4)), _run({**_level(0.7), "extra": {"facts": 1.0}}))).splitlines()
+    assert "better" in lines[1] and lines[-1] == "not compared, only after: extra"
+    store_baseline(_run(_level(0.6)), tmp_path)
+    shown = gate_table(gate(_run(_level(0.5)), tmp_path))
+    assert "REGRESSION" in shown and shown.endswith("hand: failed")
+
+
+def _played() -> EvalRun:
+    cases: list[dict[str, Any]] = [
+        {"id": "a", "inputs": {"turns": ["What drains?", "What else?"]}, "outputs": {"turns": [{"facts": [["bucket"]]}, {}]}},
+        {"id": "b\x00", "inputs": {"query": "bucket"}, "outputs": {"quotes": ["drains"]}},
+        {"id": "c", "inputs": {"question": "boom \x01 <&>"}, "outputs": {"facts": [["x"]]}},
+    ]
+    subject = ScriptedSubject({"a.md": "A leaky bucket drains."}, {"boom \x01 <&>": RuntimeError("no \x02 luck")})
+    return asyncio.run(run_suite([EvalCase.model_validate(case) for case in cases], subject, shipped_scorers(), suite="s 1"))
+
+
+def test_the_log_has_the_form_of_inspect(tmp_path: Path) -> None:
+    run = _played()
+    path = write_eval_log(run, tmp_path / "logs")
+    assert path.name == f"{run.started[:19].replace(':', '-')}+00-00_s-1_{run.run}.json"
+    log = json.loads(path.read_text(encoding="utf-8"))
+    assert log == eval_log(run)
+    assert log["version"] == 2 and log["status"] == "success" and log["eval"]["dataset"]["sample_ids"][0] == "a"
+    assert log["results"]["total_samples"] == 3 and log["results"]["completed_samples"] == 2
+    scores = {score["name"]: score["metrics"] for score in log["results"]["scores"]}
+    assert scores["completed"]["mean"]["value"] == pytest.approx(2 / 3) and scores["hit@1"]["mean"]["value"] == 1
+    first, _, third = log["samples"]
+    assert [message["role"] for message in first["messages"]] == ["user", "assistant", "user", "assistant"]
+    assert first["scores"]["facts"]["value"] == 1 and third["error"]["message"] == "RuntimeError: no \x02 luck"
+
+
+def test_inspect_itself_reads_the_log(tmp_path: Path) -> None:
+    log = pytest.importorskip("inspect_ai.log", reason="inspect-ai isn't installed")
+    read = log.read_eval_log(str(write_eval_log(_played(), tmp_path)))
+    assert read.version == 2 and len(read.samples) == 3 and read.results.completed_samples == 2
+    assert len(log.list_eval_logs(str(tmp_path))) == 1
+
+
+def test_junit_is_well_formed_whatever_was_asked(tmp_path: Path) -> None:
+    store_baseline(_run(_level(0.6)), tmp_path)
+    root = ElementTree.fromstring(junit(_played(), gate(_run(_level(0.5)), tmp_path)))
+    cases, checks = root.findall("testsuite")
+    assert (cases.get("tests"), cases.get("failures"), cases.get("errors")) == ("3", "0", "1")
+    assert cases.findall("testcase")[2].find("error") is not None
+    failed = [node.get("name") for node in checks if node.find("failure") is not None]
+    assert failed == ["facts"] and checks.get("failures") == "1"
+    low = ElementTree.fromstring(junit(_run({"a": {"facts": 0.3, "words": 0.0}, "b": {"facts": 0.5}})))
+    [problem] = low.iter("failure")
+    assert problem.get("message") == "facts 0.3: why"

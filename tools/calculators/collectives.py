@@ -1,0 +1,168 @@
+"""Collectives: bytes on the wire and time of NCCL operations from bus bandwidth. Knows no topology, no overlap."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from tools.base import Case, ToolError, formula, param
+
+Operation = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "reduce", "send_recv"]
+
+
+def bus_factor(operation: str, n: int) -> float:
+    """busbw / algbw: what share of the size S each rank must send (nccl-tests doc/PERFORMANCE.md). S is the size of the
+    whole result for all_gather, of the whole input for reduce_scatter and all_to_all."""
+    if operation == "all_reduce":
+        return 2 * (n - 1) / n
+    return (n - 1) / n if operation in ("all_gather", "reduce_scatter", "all_to_all") else 1.0
+
+
+def steps(operation: str, n: int, algorithm: str) -> int:
+    """Messages one after another, each of which pays the latency."""
+    if operation == "send_recv":
+        return 1
+    hops = math.ceil(math.log2(n)) if algorithm == "tree" else n - 1
+    return 2 * hops if operation == "all_reduce" else hops
+
+
+_N: dict[str, Any] = {"ge": 2, "le": 1_000_000, "unit": "GPUs", "words": ["ranks", "GPUs", "n"]}
+_S: dict[str, Any] = {"alias": "bytes", "ge": 0.0, "le": 1e16, "unit": "bytes",
+                      "words": ["size", "message", "gradients"]}
+_BUS: dict[str, Any] = {"gt": 0.0, "le": 1e6, "ge": 1e-6, "unit": "GB/s", "words": ["bus bandwidth", "busbw", "GB/s"]}
+_ALPHA: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "us", "words": ["latency", "alpha"]}
+_OP: Any = param("all_reduce", words=["operation", "collective"])
+_PERF = "nccl-tests PERFORMANCE.md"
+
+
+@formula("nccl.allreduce_factor", words=["all-reduce bus factor"], cases=[
+    Case({"n": 2}, {"result": 1.0}, source=_PERF), Case({"n": 8}, {"result": 1.75}, source=_PERF),
+    Case({"n": 64}, {"result": 1.96875}, source=_PERF),
+])
+def allreduce_factor(n: int = param(**_N)) -> float:
+    """Bytes each rank sends in an all-reduce over the size: 2(n-1)/n, tending to 2, so time hardly grows with ranks."""
+    return bus_factor("all_reduce", n)
+
+
+@formula("nccl.allgather_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+def allgather_factor(n: int = param(**_N)) -> float:
+    """Bytes each rank sends in an all-gather over the gathered size: (n-1)/n."""
+    return bus_factor("all_gather", n)
+
+
+@formula("nccl.reducescatter_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+def reducescatter_factor(n: int = param(**_N)) -> float:
+    """Bytes each rank sends in a reduce-scatter over the input size: (n-1)/n, half an all-reduce."""
+    return bus_factor("reduce_scatter", n)
+
+
+@formula("nccl.alltoall_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+def alltoall_factor(n: int = param(**_N)) -> float:
+    """Bytes each rank sends in an all-to-all over its buffer size: (n-1)/n."""
+    return bus_factor("all_to_all", n)
+
+
+@formula("nccl.broadcast_factor", cases=[Case({"n": 8}, {"result": 1.0}, source=_PERF)])
+def broadcast_factor(n: int = param(**_N)) -> float:
+    """Bus over algorithm bandwidth of broadcast and reduce: 1 for any number of ranks."""
+    return bus_factor("broadcast", n)
+
+
+@formula("nccl.factor", cases=[Case({"operation": "all_reduce", "n": 64}, {"result": 1.96875}, source=_PERF)])
+def factor(operation: Operation = _OP, n: int = param(**_N)) -> float:
+    """Bus over algorithm bandwidth of any collective."""
+    return bus_factor(operation, n)
+
+
+@formula("nccl.allreduce_ms", unit="ms", words=["all-reduce time"], cases=[
+    Case({"bytes": 14e9, "n": 8, "busbw_GBps": 450}, {"result": 54.444}, rel=1e-4, source="S/B*2(n-1)/n"),
+    Case({"bytes": 14e9, "n": 64, "busbw_GBps": 50}, {"result": 551.25}, rel=1e-6, source="one 400 Gb/s NIC per GPU"),
+])
+def allreduce_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: float = param(**_BUS)) -> float:
+    """Milliseconds of an all-reduce of `bytes` over n ranks at a bus bandwidth, without latency: S/B * 2(n-1)/n."""
+    return size * bus_factor("all_reduce", n) / busbw_GBps / 1e6
+
+
+@formula("nccl.allgather_ms", unit="ms", cases=[
+    Case({"bytes": 14e9, "n": 8, "busbw_GBps": 450}, {"result": 27.2222}, rel=1e-5, source="S/B*(n-1)/n"),
+])
+def allgather_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: float = param(**_BUS)) -> float:
+    """Milliseconds of an all-gather whose result is `bytes` large: S/B * (n-1)/n, half an all-reduce."""
+    return size * bus_factor("all_gather", n) / busbw_GBps / 1e6
+
+
+@formula("nccl.reducescatter_ms", unit="ms", cases=[
+    Case({"bytes": 14e9, "n": 8, "busbw_GBps": 450}, {"result": 27.2222}, rel=1e-5, source="S/B*(n-1)/n"),
+])
+def reducescatter_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: float = param(**_BUS)) -> float:
+    """Milliseconds of a reduce-scatter whose input is `bytes` large on each rank: S/B * (n-1)/n."""
+    return size * bus_factor("reduce_scatter", n) / busbw_GBps / 1e6
+
+
+@formula("nccl.collective_ms", unit="ms", cases=[
+    Case({"operation": "all_reduce", "bytes": 1e6, "n": 8, "busbw_GBps": 50, "latency_us": 5},
+         {"result": 0.105}, rel=1e-9, source="14 steps of 5 us + 35 us"),
+])
+def collective_ms(operation: Operation = _OP, size: float = param(**_S), n: int = param(**_N),
+                  busbw_GBps: float = param(**_BUS), latency_us: float = param(0.0, **_ALPHA)) -> float:
+    """Milliseconds of a ring collective with a latency for each of its steps."""
+    return size * bus_factor(operation, n) / busbw_GBps / 1e6 + steps(operation, n, "ring") * latency_us / 1e3
+
+
+@formula("nccl.algbw_GBps", unit="GB/s", cases=[
+    Case({"bytes": 14e9, "time_ms": 54.4444444}, {"result": 257.142857}, rel=1e-6, source="450/1.75"),
+])
+def algbw_GBps(size: float = param(**_S),
+               time_ms: float = param(gt=0.0, ge=1e-6, le=1e12, unit="ms", words=["took", "time"])) -> float:
+    """Algorithm bandwidth, size over time: what a user feels; it falls with the number of ranks on the same wires."""
+    return size / time_ms / 1e6
+
+
+@formula("nccl.busbw_GBps", unit="GB/s", cases=[
+    Case({"bytes": 14e9, "n": 8, "time_ms": 54.4444444}, {"result": 450.0}, rel=1e-6, source=_PERF),
+])
+def busbw_GBps(size: float = param(**_S), n: int = param(**_N),
+               time_ms: float = param(gt=0.0, ge=1e-6, le=1e12, unit="ms", words=["took", "time"]),
+               operation: Operation = _OP) -> float:
+    """Bus bandwidth from a measured time: algbw times the operation's factor, comparable to the link whatever n is."""
+    return size / time_ms / 1e6 * bus_factor(operation, n)
+
+
+@formula("nccl.wire_bytes", unit="bytes", cases=[
+    Case({"bytes": 8000, "n": 8}, {"result": 14000.0}, source="2*7/8*8000"),
+])
+def wire_bytes(size: float = param(**_S), n: int = param(**_N), operation: Operation = _OP) -> float:
+    """Bytes each rank sends in a bandwidth-optimal collective."""
+    return size * bus_factor(operation, n)
+
+
+@formula("nccl.link_GBps", unit="GB/s", cases=[
+    Case({"nic_Gbps": 400}, {"result": 50.0}, source="8 bits a byte"),
+    Case({"nic_Gbps": 200, "nics": 4}, {"result": 100.0}, source="8 bits a byte"),
+])
+def link_GBps(nic_Gbps: float = param(gt=0.0, le=1e6, unit="Gbit/s", words=["NIC", "link", "Gb/s"]),
+              nics: int = param(1, ge=1, le=64, unit="count", words=["NICs"])) -> float:
+    """GB/s of network links quoted in Gb/s: divide by 8. NDR InfiniBand is 400 Gb/s, 50 GB/s each way."""
+    return nic_Gbps / 8 * nics
+
+
+@formula("nccl.hierarchical_ms", unit="ms", cases=[
+    Case({"bytes": 14e9, "gpus_per_node": 8, "nodes": 8, "intra_GBps": 450, "inter_GBps": 50}, {"result": 115.6944},
+         rel=1e-5, source="54.44 inside the node + 61.25 for an eighth of the bytes across 8 nodes"),
+])
+def hierarchical_ms(
+    size: float = param(**_S), gpus_per_node: int = param(8, ge=1, le=1_024, unit="GPUs", words=["per node"]),
+    nodes: int = param(ge=1, le=100_000, unit="nodes", words=["nodes"]),
+    intra_GBps: float = param(ge=1e-6, le=1e6, unit="GB/s", words=["NVLink", "inside the node"]),
+    inter_GBps: float = param(ge=1e-6, le=1e6, unit="GB/s", words=["network", "between nodes"]),
+) -> float:
+    """Milliseconds of a two-level all-reduce: reduce-scatter and all-gather in nodes, all-reduce between."""
+    inside = size * 2 * (gpus_per_node - 1) / gpus_per_node / intra_GBps
+    across = size / gpus_per_node * 2 * (nodes - 1) / nodes / inter_GBps
+    return (inside + across) / 1e6
+
+
+def require_tree(operation: str) -> None:
+    """NCCL's trees serve all-reduce, broadcast and reduce; the others take rings. Raises ToolError."""
+    if operation not in ("all_reduce", "broadcast", "reduce"):
+        raise ToolError(f"There is no tree for {operation}: each rank needs different bytes; take algorithm 'ring'.")

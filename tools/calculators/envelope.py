@@ -1,0 +1,116 @@
+"""The single steps of a back-of-the-envelope estimate as formulas; the whole sheet is in traffic.py."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import AliasChoices
+
+from tools.base import Ask, Case, ToolError, formula, param
+
+DAY_S = 86_400
+YEAR_DAYS = 365
+
+_USERS: dict[str, Any] = {"ge": 0, "le": 1e11, "unit": "users", "words": ["users", "daily users", "dau"]}
+_BYTES_PER_DAY: dict[str, Any] = {"ge": 0, "le": 1e21, "unit": "bytes",
+                                  "words": ["a day", "per day", "daily", "written", "ingest"]}
+
+
+@formula("boe.qps", unit="rps", cases=[
+    Case({"req_per_day": 1e6}, {"result": 11.574}, rel=1e-3, source="arithmetic; often rounded to 12"),
+    Case({"dau": 1e7, "actions": 10, "peak_ratio": 3}, {"result": 3472.2}, rel=1e-3, source="arithmetic"),
+])
+def qps(
+    req_per_day: float | None = param(None, ge=0, le=1e16, unit="requests/day", words=["requests a day"]),
+    dau: float | None = param(None, **_USERS),
+    actions: float = param(1.0, ge=0, le=1e6, unit="count", words=["actions", "requests each", "times a day"]),
+    peak_ratio: float = param(1.0, ge=1, le=1000, unit="count", words=["peak"]),
+) -> float:
+    """Requests per second at the peak, over a day of 86,400 s (a peak ratio of 1 gives the average)."""
+    if (req_per_day is None) == (dau is None):
+        raise ToolError("boe.qps needs either req_per_day, or dau with actions, and not both.")
+    per_day = req_per_day if req_per_day is not None else (dau or 0.0) * actions
+    return per_day / DAY_S * peak_ratio
+
+
+@formula("boe.rounding_error", unit="fraction", cases=[
+    Case({"day_s_exact": 86400, "day_s_rounded": 100000}, {"result": -0.136}, abs=1e-3, source="arithmetic"),
+])
+def rounding_error(
+    day_s_exact: float = param(float(DAY_S), gt=0, le=1e9, unit="s"),
+    day_s_rounded: float = param(100_000.0, gt=0, le=1e9, unit="s"),
+) -> float:
+    """Relative error of a rate when the seconds of a day are rounded (negative: the rate comes out too low)."""
+    return day_s_exact / day_s_rounded - 1
+
+
+@formula("boe.storage_TB", unit="TB", cases=[
+    Case({"dau": 1e7, "items": 2, "bytes": 1000, "years": 5, "replicas": 3}, {"result": 109.5}, rel=1e-9,
+         source="arithmetic, years of 365 d"),
+])
+def storage_TB(
+    dau: float = param(validation_alias=AliasChoices("dau", "users"), **_USERS),
+    items: float = param(1.0, ge=0, le=1e6, unit="count", words=["items", "posts", "writes"], validation_alias=AliasChoices(
+        "items", "items_per_day", "items_per_user", "items_per_user_day", "writes", "writes_per_day", "actions", "posts")),
+    bytes: float = param(ge=0, le=1e13, unit="bytes", words=["item", "size", "each"],
+                         validation_alias=AliasChoices("bytes", "item_bytes", "bytes_per_item")),
+    years: float = param(1.0, ge=0, le=100, unit="count", words=["years"],
+                         validation_alias=AliasChoices("years", "retention_years")),
+    replicas: float = param(1.0, ge=1, le=100, unit="replicas", words=["copies", "replicas"],
+                            validation_alias=AliasChoices("replicas", "replication", "copies")),
+    compression: float = param(1.0, ge=1, le=1000, unit="count", words=["compression"]),
+) -> float:
+    """Stored terabytes (10^12 bytes) of what the users write each day, kept for years, with all copies."""
+    return dau * items * bytes * years * YEAR_DAYS * replicas / compression / 1e12
+
+
+@formula("boe.cache_GB", unit="GB", cases=[
+    Case({"items": 1e9, "hot_frac": 0.2, "bytes": 1000}, {"result": 200}, rel=1e-12, source="arithmetic"),
+], asks=[Ask("20% of 1 billion items of 1 KB are hot: how many GB of cache do they need?", "result", 200)])
+def cache_GB(
+    items: float = param(ge=0, le=1e15, unit="count", words=["items", "objects", "keys"]),
+    hot_frac: float = param(0.2, ge=0, le=1, unit="fraction", words=["hot", "working set", "frequently"]),
+    bytes: float = param(ge=0, le=1e13, unit="bytes", words=["item", "size", "each"]),
+) -> float:
+    """Cache that holds the hot share of the items, in GB (10^9 bytes), without the store's own overhead per item."""
+    return items * hot_frac * bytes / 1e9
+
+
+@formula("boe.write_bw_Mbps", unit="Mbit/s", cases=[
+    Case({"bytes_per_day": 1e12}, {"result": 92.59}, rel=1e-3, source="arithmetic"),
+], asks=[Ask("1 TB is written a day: how many Mb/s of write bandwidth is that?", "result", 92.593)])
+def write_bw_Mbps(bytes_per_day: float = param(**_BYTES_PER_DAY)) -> float:
+    """Average write bandwidth in megabits per second (8 bits a byte, 86,400 s a day)."""
+    return bytes_per_day * 8 / DAY_S / 1e6
+
+
+@formula("boe.read_bw_Gbps", unit="Gbit/s", cases=[
+    Case({"bytes_per_day": 1e12, "read_write": 100}, {"result": 9.259}, rel=1e-3, source="arithmetic"),
+], asks=[Ask("1 TB is written a day and read 100 times: what read bandwidth in Gb/s?", "result", 9.2593)])
+def read_bw_Gbps(
+    bytes_per_day: float = param(**_BYTES_PER_DAY),
+    read_write: float = param(1.0, ge=0, le=1e6, unit="count", words=["read:write", "reads per write", "times", "ratio"]),
+) -> float:
+    """Average read bandwidth in gigabits per second when each written byte is read `read_write` times."""
+    return bytes_per_day * read_write * 8 / DAY_S / 1e9
+
+
+@formula("boe.servers", unit="servers", cases=[
+    Case({"rps": 1000, "latency_s": 0.2, "concurrency": 50}, {"result": 4}, rel=1e-12, source="Little's law, L = 200"),
+    Case({"rps": 1000, "latency_s": 0.2, "concurrency": 50, "utilisation": 0.7}, {"result": 6}, rel=1e-12,
+         source="Little's law, 200 / 35"),
+])
+def servers(
+    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps"]),
+    latency_s: float = param(ge=0, le=1e5, unit="s", words=["latency", "takes"]),
+    concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers"]),
+    utilisation: float = param(1.0, gt=0, le=1, unit="fraction", words=["utilisation", "utilization", "busy"]),
+) -> int:
+    """Servers that hold the requests in flight (Little's law), each filled up to the given utilisation."""
+    return _ceil(rps * latency_s / concurrency / utilisation)
+
+
+def _ceil(count: float) -> int:
+    """Rounded up, but not because of the last bits of a division."""
+    return math.ceil(count * (1 - 1e-12))

@@ -1,0 +1,153 @@
+"""Gradient accumulation: effective batch, and the weighting error of averaging unequal micro-batches; no memory."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
+
+
+def means(micro: list[list[float]]) -> tuple[float, float]:
+    """The mean over all tokens, and the mean of the micro-batches' means."""
+    flat = [value for each in micro for value in each]
+    return math.fsum(flat) / len(flat), math.fsum(math.fsum(each) / len(each) for each in micro) / len(micro)
+
+
+_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences"}
+_COUNT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count"}
+
+
+@formula("accum.unequal_micro", words=["mean of means", "token weighting"], cases=[
+    Case({"micro": [[1, 2, 3], [10]]}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="16/4 against (2 + 10)/2"),
+    Case({"micro": [[1, 3], [5, 7]]}, {"true_mean": 4.0, "mean_of_means": 4.0}, source="equal sizes: no difference"),
+])
+def unequal_micro(micro: list[list[float]] = param(min_length=1, max_length=10_000, words=["micro-batches"]),
+                  out: str = param("", max_length=200)) -> dict[str, float]:
+    """Loss averaged over all tokens, and the mean of each micro-batch's mean: they differ when sizes differ."""
+    if not all(micro):
+        raise ToolError("accum.unequal_micro: a micro-batch without tokens has no mean; leave it out.")
+    true, naive = means(micro)
+    return {"true_mean": true, "mean_of_means": naive}
+
+
+@formula("accum.token_weighted", cases=[
+    Case({"losses": [2, 10], "tokens": [3, 1]}, {"true_mean": 4.0, "mean_of_means": 6.0, "ratio": 1.5},
+         source="(2*3 + 10)/4"),
+])
+def token_weighted(
+    losses: list[float] = param(min_length=1, max_length=100_000, words=["losses"]),
+    tokens: list[float] = param(min_length=1, max_length=100_000, words=["tokens"]),
+) -> dict[str, float | None]:
+    """The same from mean losses and token counts of micro-batches or ranks; ratio is None for a mean of 0."""
+    _check(losses, tokens, "accum.token_weighted")
+    true = math.fsum(a * b for a, b in zip(losses, tokens, strict=True)) / math.fsum(tokens)
+    naive = math.fsum(losses) / len(losses)
+    return {"true_mean": true, "mean_of_means": naive, "ratio": naive / true if true else None}
+
+
+@formula("accum.effective_batch", unit="sequences", cases=[
+    Case({"micro_batch": 4, "accumulation": 8, "dp": 16}, {"result": 512}, source="arithmetic"),
+])
+def effective_batch(micro_batch: int = param(**_BATCH, words=["micro-batch"]),
+                    accumulation: int = param(**_COUNT, words=["accumulation steps"]),
+                    dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
+    """Sequences behind one optimizer step: micro-batch times accumulation steps times data-parallel ranks."""
+    return micro_batch * accumulation * dp
+
+
+@formula("accum.steps", unit="count", cases=[
+    Case({"global_batch": 1024, "micro_batch": 4, "dp": 16}, {"result": 16}, source="arithmetic"),
+])
+def accumulation_steps(global_batch: int = param(**_BATCH, words=["global batch"]),
+                       micro_batch: int = param(**_BATCH, words=["micro-batch"]),
+                       dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
+    """Accumulation steps for a global batch, rounded up."""
+    return math.ceil(global_batch / (micro_batch * dp))
+
+
+@formula("accum.tokens_per_step", unit="tokens", cases=[
+    Case({"global_batch": 1024, "s": 4096}, {"result": 4194304}, source="arithmetic"),
+])
+def tokens_per_step(global_batch: int = param(**_BATCH, words=["global batch"]),
+                    s: int = param(ge=1, le=100_000_000, unit="tokens", words=["sequence length"])) -> int:
+    """Tokens behind one optimizer step."""
+    return global_batch * s
+
+
+def _check(losses: list[float], tokens: list[float], name: str) -> None:
+    if len(losses) != len(tokens):
+        raise ToolError(f"{name}: {len(losses)} losses for {len(tokens)} token counts; give one of each a micro-batch.")
+    if any(not 1e-9 <= each <= 1e12 for each in tokens) or any(abs(each) > 1e12 for each in losses):
+        raise ToolError(f"{name}: token counts must be positive and losses and counts at most 1e12.")
+
+
+class Accumulation(Params):
+    micro_batch: int = param(4, ge=1, le=1_000_000, unit="sequences",
+                             words=["micro-batch", "micro batch", "per GPU batch"])
+    accumulation: int = param(8, ge=1, le=1_000_000, unit="count",
+                              words=["accumulation steps", "accumulation", "accumulated", "gradient accumulation"])
+    dp: int = param(16, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "data parallel", "ranks"])
+    seq_len: int = param(4_096, ge=1, le=10_000_000, unit="tokens", words=["sequence length", "tokens each", "context"])
+    tokens: list[float] = param([3.0, 1.0], min_length=1, max_length=10_000, words=["token counts"],
+                                help="tokens that count in each micro-batch")
+    losses: list[float] = param([2.0, 10.0], min_length=1, max_length=10_000, words=["losses"],
+                                help="mean loss of each micro-batch")
+
+
+@tool("gradient-accumulation", group="E",
+      words=["gradient accumulation", "effective batch", "global batch", "micro-batch", "mean of means",
+             "loss normalisation"],
+      example={"tokens": [3, 1], "losses": [2, 10]},
+      cases=[Case({"tokens": [3, 1], "losses": [2, 10]}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="arithmetic"),
+             Case({"micro_batch": 2, "accumulation": 16, "dp": 64}, {"effective_batch": 2048}, source="arithmetic")],
+      asks=[
+          Ask("What is the effective batch with a micro-batch of 4, 8 accumulation steps and 16 GPUs?",
+              "effective_batch", 512),
+          Ask("Micro-batch 2, gradient accumulation 32, 64 GPUs, sequence length 2048: how many tokens a step?",
+              "tokens_per_step", 2 * 32 * 64 * 2048),
+          Ask("How many sequences does one update see with a micro-batch of 1, accumulation of 16 and 8 GPUs?",
+              "effective_batch", 128),
+      ])
+def gradient_accumulation(p: Accumulation, seed: int) -> ToolResult:
+    """Effective batch of gradient accumulation, and what averaging unequal micro-batches gets wrong.
+
+    One optimizer step sees micro_batch * accumulation * dp sequences. If micro-batches hold different numbers of tokens
+    (padding, packing, loss masks), the loss of the whole batch is the token-weighted mean; dividing each micro-batch's
+    mean by the number of micro-batches weighs a token of a short one more. The same happens between ranks.
+    People get wrong: accumulating n micro-batches always equals one batch n times as large (only if each counts its
+    tokens); it saves activation memory, not model state, and no time.
+    Source: arithmetic; the fault was found in several training libraries in 2024.
+
+    >>> gradient_accumulation(Accumulation(tokens=[3, 1], losses=[2, 10]), 0).values["true_mean"]
+    4.0
+    """
+    _check(p.losses, p.tokens, "gradient-accumulation")
+    total, count = math.fsum(p.tokens), len(p.tokens)
+    true = math.fsum(a * b for a, b in zip(p.losses, p.tokens, strict=True)) / total
+    naive = math.fsum(p.losses) / count
+    batch = p.micro_batch * p.accumulation * p.dp
+    over = [total / (each * count) for each in p.tokens]
+    shown = list(range(1, min(count, 50) + 1))
+    return ToolResult(
+        tool="gradient-accumulation",
+        values={"effective_batch": batch, "tokens_per_step": batch * p.seq_len, "true_mean": true,
+                "mean_of_means": naive,
+                "relative_error": naive / true - 1 if true else None, "largest_overweight": max(over)},
+        units={"effective_batch": "sequences", "tokens_per_step": "tokens", "relative_error": "fraction",
+               "largest_overweight": "times"},
+        naive={"true_mean": naive},
+        summary=f"One step sees {batch} sequences. The loss of these {count} micro-batches is {true:.4g}; averaging "
+                f"their means says {naive:.4g}, as it weighs the tokens of the shortest {max(over):.3g} times.",
+        formula="loss = sum(loss_i * tokens_i) / sum(tokens_i), not the mean of loss_i",
+        series={"tokens": list(p.tokens), "loss": list(p.losses), "overweight": over},
+        plot=Plot(title="Weight of one token by micro-batch", x_label="micro-batch",
+                  y_label="weight of a token (fraction)",
+                  lines=[Line(label="token-weighted", kind="bar", x=list(shown), y=[1 / total for _ in shown]),
+                         Line(label="mean of means (wrong)", kind="bar", dashed=True, x=list(shown),
+                              y=[1 / (count * p.tokens[n - 1]) for n in shown])]),
+        assumptions=["losses are means over each micro-batch's tokens",
+                     "no layer depends on the batch (batch norm would)"],
+        warnings=["The micro-batches differ in tokens: sum the losses and divide once by all tokens, across ranks too."]
+        if max(p.tokens) > min(p.tokens) * (1 + 1e-12) else [],
+    )

@@ -1,0 +1,160 @@
+"""Key-value cache: bytes per token, sequences that fit, and the decode speed that memory allows. Knows no scheduler."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from tools.base import Case, ToolError, formula, param
+from tools.calculators.transformer_shape import require_shape
+
+_BYTES: tuple[tuple[str, float], ...] = (
+    (r"fp32|float32|f32|32[ -]?bit", 4.0), (r"bf16|fp16|float16|f16|half|16[ -]?bit", 2.0),
+    (r"fp8|int8|q8|e4m3|e5m2|8[ -]?bit", 1.0), (r"int4|fp4|nf4|q4|4[ -]?bit", 0.5),
+)
+
+
+def per_token(layers: int, kv_heads: int, head_dim: int, bits: float) -> float:
+    """Bytes of keys and values that one token leaves: 2 * layers * kv_heads * head_dim * bits/8."""
+    return 2 * layers * kv_heads * head_dim * bits / 8
+
+
+_LAYERS: dict[str, Any] = {"ge": 1, "le": 2_000, "unit": "layers", "words": ["layers"]}
+_KV: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["kv heads", "key-value heads", "KV heads"]}
+_DIM: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["head dimension", "head size", "head dim"]}
+_BITS: dict[str, Any] = {"ge": 1.0, "le": 64.0, "unit": "bits", "words": ["bits", "bit"]}
+_CONTEXT: dict[str, Any] = {"ge": 1, "le": 100_000_000, "unit": "tokens",
+                            "words": ["context", "tokens", "sequence length"]}
+_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users"]}
+_GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
+
+
+@formula("serve.kv_bytes_per_token", unit="bytes", words=["KV cache per token"], cases=[
+    Case({"model": "Llama-2-7B fp16"}, {"result": 524288}, source="2*32*32*128*2"),
+    Case({"model": "Llama-3-8B GQA8 fp16"}, {"result": 131072}, source="2*32*8*128*2: GQA, 4 times smaller"),
+    Case({"model": "Llama-2-70B fp16"}, {"result": 327680}, source="2*80*8*128*2"),
+    Case({"model": "Llama-3-8B int8"}, {"result": 65536}, source="one byte each"),
+    Case({"model": "DeepSeek-V3 bf16"}, {"result": 70272}, source="61*(512+64)*2: latent attention, arXiv 2412.19437"),
+    Case({"layers": 32, "kv_heads": 8, "head_dim": 128}, {"result": 131072}, source="from the shape"),
+])
+def kv_bytes_per_token(
+    model: str = param("", max_length=200, words=["model"]), layers: int | None = param(None, **_LAYERS),
+    kv_heads: int | None = param(None, **_KV), head_dim: int | None = param(None, **_DIM),
+    bits: float | None = param(None, **_BITS),
+) -> float:
+    """Bytes of KV cache per token: 2 * layers * kv_heads * head_dim * bytes, for a model by name or by its shape.
+
+    The name may carry a data type (fp16, bf16, fp8, int4; 16 bits if none) and "GQA8", "MQA" or "MHA" to override the
+    number of key-value heads. Models with latent attention (DeepSeek) cache one latent vector per layer instead.
+    """
+    width = bits / 8 if bits is not None else _named_bytes(model)
+    if layers is not None and kv_heads is not None and head_dim is not None:
+        return _whole(per_token(layers, kv_heads, head_dim, width * 8))
+    if not model:
+        raise ToolError("serve.kv_bytes_per_token needs a model by name, or layers, kv_heads and head_dim.")
+    shape = require_shape(model)
+    heads = kv_heads or _named_heads(model, shape.heads, shape.kv_heads)
+    if shape.latent and kv_heads is None and head_dim is None and heads == shape.kv_heads:
+        return _whole((layers or shape.layers) * shape.latent * width)
+    return _whole(per_token(layers or shape.layers, heads, head_dim or shape.head_dim, width * 8))
+
+
+@formula("serve.kv_GB", unit="GB", words=["KV cache size"], cases=[
+    Case({"model": "Llama-2-7B fp16", "context": 4096, "batch": 1}, {"result": 2.147483648}, rel=1e-12,
+         source="4096*524,288"),
+    Case({"model": "Llama-3-70B", "context": 131072, "batch": 1}, {"result": 42.94967296}, rel=1e-12,
+         source="131072*327,680"),
+])
+def kv_GB(context: int = param(**_CONTEXT), batch: int = param(1, **_BATCH), model: str = param("", max_length=200),
+          layers: int | None = param(None, **_LAYERS), kv_heads: int | None = param(None, **_KV),
+          head_dim: int | None = param(None, **_DIM), bits: float | None = param(None, **_BITS)) -> float:
+    """GB of KV cache of `batch` sequences of `context` tokens: it grows with both, the weights with neither."""
+    each = float(kv_bytes_per_token(model=model, layers=layers, kv_heads=kv_heads, head_dim=head_dim, bits=bits))
+    return each * context * batch / 1e9
+
+
+@formula("serve.max_batch", unit="sequences", words=["largest batch"], cases=[
+    Case({"gpu_GB": 80, "weights_GB": 16.06, "kv_bytes_per_token": 131072, "context": 8192}, {"result": 59},
+         source="(80 - 16.06)e9/(131072*8192)"),
+])
+def max_batch(gpu_GB: float = param(**_GB, words=["GPU memory", "GPU"]),
+              weights_GB: float = param(**_GB, words=["weights"]),
+              kv_bytes_per_token: float = param(gt=0.0, ge=1e-3, le=1e9, unit="bytes", words=["per token"]),
+              context: int = param(**_CONTEXT), reserve_GB: float = param(0.0, **_GB,
+                                                                          words=["reserve", "overhead"])) -> int:
+    """Sequences of a context whose cache fits beside the weights; 0 when the weights alone don't fit."""
+    return max(0, math.floor((gpu_GB - weights_GB - reserve_GB) * 1e9 / (kv_bytes_per_token * context) + 1e-9))
+
+
+@formula("serve.max_context", unit="tokens", cases=[
+    Case({"gpu_GB": 80, "weights_GB": 16.06, "kv_bytes_per_token": 131072, "batch": 1}, {"result": 487823},
+         source="(80 - 16.06)e9/131072"),
+])
+def max_context(gpu_GB: float = param(**_GB, words=["GPU memory", "GPU"]),
+                weights_GB: float = param(**_GB, words=["weights"]),
+                kv_bytes_per_token: float = param(gt=0.0, ge=1e-3, le=1e9, unit="bytes", words=["per token"]),
+                batch: int = param(1, **_BATCH), reserve_GB: float = param(0.0, **_GB,
+                                                                           words=["reserve", "overhead"])) -> int:
+    """Tokens of context per sequence that fit beside the weights for a batch."""
+    return max(0, math.floor((gpu_GB - weights_GB - reserve_GB) * 1e9 / (kv_bytes_per_token * batch) + 1e-9))
+
+
+@formula("serve.gqa_ratio", unit="count", cases=[Case({"heads": 32, "kv_heads": 8}, {"result": 4.0}, source="32/8")])
+def gqa_ratio(heads: int = param(ge=1, le=10_000, unit="heads", words=["heads", "query heads"]),
+              kv_heads: int = param(**_KV)) -> float:
+    """How many times grouped-query attention shrinks the cache against one key-value head per query head."""
+    return heads / kv_heads
+
+
+@formula("serve.weights_GB", unit="GB", cases=[
+    Case({"params_B": 70, "bits": 16}, {"result": 140.0}, source="2 bytes each"),
+])
+def serve_weights_GB(params_B: float = param(ge=0.0, le=1e6, unit="billion parameters", words=["parameters", "model"]),
+                     bits: float = param(16.0, **_BITS)) -> float:
+    """GB of the weights at a number of bits."""
+    return params_B * bits / 8
+
+
+@formula("serve.crossover_tokens", unit="tokens", cases=[
+    Case({"weights_GB": 14, "kv_bytes_per_token": 524288}, {"result": 26702.9}, rel=1e-5, source="14e9/524288"),
+])
+def crossover_tokens(weights_GB: float = param(**_GB, words=["weights"]),
+                     kv_bytes_per_token: float = param(gt=0.0, ge=1e-3, le=1e9, unit="bytes",
+                                                       words=["per token"])) -> float:
+    """Tokens in the cache, over all sequences, from which it outweighs the weights."""
+    return weights_GB * 1e9 / kv_bytes_per_token
+
+
+@formula("serve.decode_tokens_per_s", unit="tokens/s", cases=[
+    Case({"weights_GB": 14, "kv_GB": 0, "bandwidth_GBps": 3350, "batch": 1}, {"result": 239.2857}, rel=1e-6,
+         source="3350/14: H100 reads all weights for each token"),
+    Case({"weights_GB": 14, "kv_GB": 14, "bandwidth_GBps": 3350, "batch": 8}, {"result": 957.142857}, rel=1e-8,
+         source="8*3350/28"),
+])
+def decode_tokens_per_s(
+    weights_GB: float = param(ge=0.001, le=1e6, unit="GB", words=["weights"]),
+    kv_GB: float = param(0.0, **_GB, words=["KV cache", "cache"]),
+    bandwidth_GBps: float = param(ge=0.1, le=1e6, unit="GB/s", words=["memory bandwidth", "HBM"]),
+    batch: int = param(1, **_BATCH),
+) -> float:
+    """Upper bound of decoding: each step reads the weights and the whole cache once and gives one token a sequence."""
+    return batch * bandwidth_GBps / (weights_GB + kv_GB)
+
+
+def _named_bytes(model: str) -> float:
+    """Bytes per value that a name states; two when it states none."""
+    return next((width for pattern, width in _BYTES if re.search(rf"(?<![a-z0-9])({pattern})(?![0-9])", model.lower())),
+                2.0)
+
+
+def _named_heads(model: str, heads: int, kv_heads: int) -> int:
+    text = model.lower()
+    grouped = re.search(r"gqa[ -]?(\d{1,4})", text)
+    if grouped:
+        return max(1, int(grouped.group(1)))
+    return 1 if re.search(r"\bmqa\b", text) else heads if re.search(r"\bmha\b", text) else kv_heads
+
+
+def _whole(value: float) -> float:
+    return int(value) if value == int(value) else value

@@ -1,0 +1,115 @@
+"""Nines in everyday terms: downtime by period, repair times, and how many replicas or nines a goal asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tools.base import Ask, Case, ToolError, formula, param
+
+_A: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["availability", "available", "uptime", "nines"]}
+_GOAL: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["goal", "target", "overall", "reach"]}
+_HOURS: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "h"}
+
+
+@formula("avail.nines", unit="count", cases=[
+    Case({"a": 0.999}, {"result": 3.0}, rel=1e-9, source="-log10(1 - a)"),
+])
+def nines(a: float = param(ge=0, lt=1, unit="fraction", words=["availability", "uptime"])) -> float:
+    """Number of nines of an availability: -log10(1 - a)."""
+    return -math.log10(1 - a)
+
+
+@formula("avail.of_nines", unit="fraction", cases=[
+    Case({"nines": 5}, {"result": 0.99999}, rel=1e-12, source="1 - 10^-nines"),
+])
+def of_nines(nines: float = param(ge=0, le=15, unit="count", words=["nines"])) -> float:
+    """Availability that has so many nines: 1 - 10^-nines."""
+    return 1 - 10**-nines
+
+
+@formula("avail.downtime_min", unit="min", cases=[
+    Case({"a": 0.999, "days": 30}, {"result": 43.2}, rel=1e-9, source="arithmetic"),
+    Case({"a": 0.9999, "days": 365.25}, {"result": 52.596}, rel=1e-9, source="arithmetic"),
+], asks=[Ask("How many minutes of downtime in 7 days does 99.9% availability mean?", "result", 10.08)])
+def downtime_min(a: float = param(**_A), days: float = param(30.0, gt=0, le=36_600, unit="days", words=["days"])) -> float:
+    """Expected downtime in minutes of so many days: (1 - a) * days * 1440."""
+    return (1 - a) * days * 1440
+
+
+@formula("avail.downtime_h", unit="h", cases=[
+    Case({"a": 0.99, "days": 365}, {"result": 87.6}, rel=1e-9, source="arithmetic"),
+])
+def downtime_h(a: float = param(**_A), days: float = param(365.0, gt=0, le=36_600, unit="days", words=["days"])) -> float:
+    """Expected downtime in hours of so many days: (1 - a) * days * 24."""
+    return (1 - a) * days * 24
+
+
+@formula("avail.from_downtime", unit="fraction", cases=[
+    Case({"down_min": 43.2, "days": 30}, {"result": 0.999}, rel=1e-12, source="arithmetic"),
+])
+def from_downtime(
+    down_min: float = param(ge=0, le=1e9, unit="min", words=["downtime", "down", "outage"]),
+    days: float = param(30.0, gt=0, le=36_600, unit="days", words=["days"]),
+) -> float:
+    """Availability of so many days with down_min minutes of downtime."""
+    if down_min > days * 1440:
+        raise ToolError(f"avail.from_downtime: {down_min:g} min of downtime don't fit into {days:g} days; give more days.")
+    return 1 - down_min / (days * 1440)
+
+
+@formula("avail.mtbf", unit="fraction", cases=[
+    Case({"mtbf_h": 999, "mttr_h": 1}, {"result": 0.999}, rel=1e-12, source="arithmetic"),
+], asks=[Ask("A node fails every 1,000 h and takes 2 h to repair: what availability?", "result", 0.998004)])
+def mtbf(
+    mtbf_h: float = param(words=["mtbf", "mttf", "fails every", "between failures"], **_HOURS),
+    mttr_h: float = param(ge=0, le=1e9, unit="h", words=["mttr", "repair", "recover"]),
+) -> float:
+    """Availability of a part that works mtbf_h hours and is then repaired for mttr_h: mtbf / (mtbf + mttr)."""
+    return mtbf_h / (mtbf_h + mttr_h)
+
+
+@formula("avail.series_of", unit="fraction", cases=[
+    Case({"a": [0.999, 0.9995, 0.99]}, {"result": 0.999 * 0.9995 * 0.99}, rel=1e-12, source="product"),
+])
+def series_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, words=["availabilities"])) -> float:
+    """Availability of parts that must all work, each with its own availability: their product."""
+    return math.prod(_checked("avail.series_of", a))
+
+
+@formula("avail.parallel_of", unit="fraction", cases=[
+    Case({"a": [0.99, 0.9]}, {"result": 0.999}, rel=1e-12, source="1 - product of the unavailabilities"),
+])
+def parallel_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, words=["availabilities"])) -> float:
+    """Availability of independent alternatives of which one suffices, each with its own availability."""
+    return 1 - math.prod(1 - each for each in _checked("avail.parallel_of", a))
+
+
+@formula("avail.needed_each", unit="fraction", cases=[
+    Case({"target": 0.999, "n": 5}, {"result": 0.999**0.2}, rel=1e-12, source="n-th root"),
+], asks=[Ask("Which availability must each of 30 components in series have for 99.9% overall?", "result", 0.99996665)])
+def needed_each(
+    target: float = param(**_GOAL),
+    n: int = param(ge=1, le=100_000, unit="components", words=["components", "in series", "dependencies"]),
+) -> float:
+    """Availability that each of n parts in series needs so that together they reach the target: target^(1/n)."""
+    return float(target ** (1 / n))
+
+
+@formula("avail.replicas_needed", unit="replicas", cases=[
+    Case({"a": 0.99, "target": 0.9999}, {"result": 2}, source="1 - 0.01^2"),
+    Case({"a": 0.9, "target": 0.9999}, {"result": 4}, source="1 - 0.1^4"),
+])
+def replicas_needed(
+    a: float = param(gt=0, lt=1, unit="fraction", words=["availability", "each"]), target: float = param(**_GOAL),
+) -> int:
+    """Fewest independent replicas, of which one suffices, that reach the target (common causes forbid it in practice)."""
+    return max(1, math.ceil(math.log(1 - target) / math.log(1 - a) - 1e-9))
+
+
+def _checked(name: str, each: Sequence[float]) -> Sequence[float]:
+    wrong = [a for a in each if not 0 <= a <= 1]
+    if wrong:
+        raise ToolError(f"{name}: {wrong[0]:g} is no availability; each must lie between 0 and 1.")
+    return each

@@ -1,0 +1,230 @@
+"""Bits, bytes, binary prefixes and named links; knows line rates, not what a protocol leaves of them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
+
+_PREFIX = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
+_BINARY = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB", "YiB")
+
+INFINIBAND_Gbps = {"SDR": 10, "DDR": 20, "QDR": 40, "FDR": 56, "EDR": 100, "HDR": 200, "NDR": 400, "XDR": 800}
+"""Marketed rate of a 4x port in each direction (InfiniBand Trade Association roadmap); SDR to QDR carry 20% less."""
+
+NVLINK_GBps = {"1": 80.0, "2": 150.0, "3": 300.0, "4": 450.0, "5": 900.0, "P100": 80.0, "V100": 150.0, "A100": 300.0,
+               "H100": 450.0, "H200": 450.0, "GH200": 450.0, "B200": 900.0, "GB200": 900.0, "B300": 900.0}
+"""Bandwidth of one GPU in each direction, by generation or GPU; data sheets print the double (NVIDIA NVLink page)."""
+
+PCIE_LANE_GBps = {"1": 2.5 * 0.8 / 8, "2": 5 * 0.8 / 8, "3": 8 * 128 / 130 / 8, "4": 16 * 128 / 130 / 8,
+                  "5": 32 * 128 / 130 / 8, "6": 64 * 242 / 256 / 8}
+"""One lane in each direction after line coding: transfer rate x coding / 8 (PCI-SIG base specifications)."""
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kKMGTP]?)(b|B|bits?|bytes?)(?:\s*/\s*s(?:ec)?|ps|\s+per\s+second)\b")
+_BARE = re.compile(r"\d\s*[kKMGTP][bB]s?\b")
+_SIZES: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "bytes", "words": ["size", "file", "transfer", "copy", "move"]}
+_LINK: dict[str, Any] = {"gt": 0, "le": 1e6, "unit": "Gbit/s", "words": ["link", "nic", "network", "over", "Gbps"]}
+
+
+@formula("boe.unit_ratio", cases=[
+    Case({"binary_over_decimal": "KiB..PiB"}, {"result": [1.024, 1.048576, 1.073742, 1.099512, 1.1259]}, rel=1e-4,
+         source="IEC 80000-13; arithmetic"),
+    Case({"binary_over_decimal": "PiB"}, {"result": 1.125899906842624}, rel=1e-12, source="1.024**5"),
+])
+def unit_ratio(binary_over_decimal: str = param("KiB..PiB", max_length=60)) -> float | list[float]:
+    """Binary unit over its decimal namesake: one as in "GiB", or a list as in "KiB..PiB"."""
+    names = re.findall(r"([KMGTPEZY])i?B?\b", binary_over_decimal, flags=re.IGNORECASE)
+    powers = ["KMGTPEZY".index(name.upper()) + 1 for name in names]
+    if not powers:
+        raise ToolError(f"boe.unit_ratio doesn't know {binary_over_decimal!r}; write one of {', '.join(_BINARY)} or a range "
+                        "such as KiB..PiB.")
+    if re.search(r"\.\.|…|\bto\b|-", binary_over_decimal):
+        return [1.024**power for power in range(powers[0], powers[-1] + 1)]
+    if "/" in binary_over_decimal or len(powers) == 1:
+        return float(1.024 ** powers[0])
+    return [1.024**power for power in powers]
+
+
+@formula("boe.transfer_s", unit="s", cases=[
+    Case({"TB": 1, "Gbps": 10}, {"result": 800}, rel=1e-12, source="8e12 bit / 1e10 bit/s"),
+    Case({"GB": 100, "Gbps": 25, "efficiency": 0.8}, {"result": 40}, rel=1e-12, source="arithmetic"),
+])
+def transfer_s(
+    TB: float | None = param(None, **_SIZES), GB: float | None = param(None, **_SIZES),
+    MB: float | None = param(None, **_SIZES), Gbps: float = param(**_LINK),
+    efficiency: float = param(1.0, gt=0, le=1, unit="fraction", words=["efficiency", "of the line rate"]),
+) -> float:
+    """Seconds that a size (decimal TB, GB or MB) needs over a link whose rate is in gigabits per second."""
+    return _bytes("boe.transfer_s", TB, GB, MB) * 8 / (Gbps * 1e9 * efficiency)
+
+
+@formula("boe.transfer_ms", unit="ms", cases=[
+    Case({"MB": 1, "Gbps": 1}, {"result": 8}, rel=1e-12, source="8e6 bit / 1e9 bit/s"),
+])
+def transfer_ms(
+    MB: float | None = param(None, **_SIZES), GB: float | None = param(None, **_SIZES),
+    TB: float | None = param(None, **_SIZES), Gbps: float = param(**_LINK),
+    efficiency: float = param(1.0, gt=0, le=1, unit="fraction", words=["efficiency", "of the line rate"]),
+) -> float:
+    """Milliseconds that a size (decimal MB, GB or TB) needs over a link whose rate is in gigabits per second."""
+    return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
+
+
+@formula("boe.bdp_MB", unit="MB", cases=[
+    Case({"Gbps": 1, "rtt_ms": 150}, {"result": 18.75}, rel=1e-6, source="1e9 / 8 * 0.15 s"),
+], asks=[Ask("How many MB are in flight on a 1 Gbps path with a round trip of 150 ms?", "result", 18.75)])
+def bdp_MB(
+    Gbps: float = param(**_LINK), rtt_ms: float = param(ge=0, le=1e7, unit="ms", words=["rtt", "round trip", "latency"]),
+) -> float:
+    """Bandwidth-delay product in MB: the bytes that must be under way to fill the path."""
+    return Gbps * 1e9 / 8 * rtt_ms / 1000 / 1e6
+
+
+@formula("boe.window_Mbps", unit="Mbit/s", cases=[
+    Case({"window_KB": 64, "rtt_ms": 100}, {"result": 5.12}, rel=1e-12, source="64,000 B * 8 / 0.1 s"),
+])
+def window_Mbps(
+    window_KB: float = param(gt=0, le=1e9, unit="bytes", words=["window", "buffer"]),
+    rtt_ms: float = param(gt=0, le=1e7, unit="ms", words=["rtt", "round trip"]),
+) -> float:
+    """Most that one connection carries when its window (in units of 1,000 bytes) must be acknowledged each round trip."""
+    return window_KB * 1e3 * 8 / (rtt_ms / 1000) / 1e6
+
+
+@formula("boe.GBps", unit="GB/s", cases=[Case({"Gbps": 400}, {"result": 50}, rel=1e-12, source="8 bits a byte")])
+def GBps(Gbps: float = param(ge=0, le=1e9, unit="Gbit/s", words=["link", "Gbps"])) -> float:
+    """Gigabytes per second of a rate in gigabits per second."""
+    return Gbps / 8
+
+
+@formula("boe.links", cases=[
+    Case({"link": "IB NDR 400 Gb/s", "unit": "GB/s per port per direction"}, {"result": 50}, rel=1e-12, source="400 / 8"),
+    Case({"link": "10 GbE", "unit": "GB/s"}, {"result": 1.25}, rel=1e-12, source="10 / 8"),
+    Case({"link": "8 x NDR NICs per DGX H100 node", "unit": "GB/s"}, {"result": 400}, rel=1e-12, source="8 * 50"),
+    Case({"link": "H100 NVLink", "unit": "GB/s both directions"}, {"result": 900}, rel=1e-12, source="2 * 450"),
+])
+def links(
+    link: str = param(max_length=200, words=["link", "network", "nic"]),
+    unit: str = param("GB/s", max_length=80, help="GB/s or Gb/s; per port, per direction (the default), both directions"),
+) -> float:
+    """Rate of a named link in each direction, in the unit asked for (GB/s counts bytes, Gb/s bits)."""
+    per_port, ports = _link_GBps(link)
+    told = unit.lower()
+    doubled = r"both|bidirectional|bi-directional|duplex" + (r"|total|aggregate" if "nvlink" in link.lower() else "")
+    both = 2 if re.search(doubled, told) else 1
+    value = per_port * (1 if "per port" in told or "per nic" in told or "per link" in told else ports) * both
+    found = re.match(r"\s*([kKMGTP]?)(bits?|bytes?|b|B)\s*(?:/|p|\s+per)", unit)
+    if not found:
+        raise ToolError(f"boe.links: {unit!r} is no rate; write GB/s for bytes or Gb/s for bits.")
+    return value * 1e9 / _PREFIX[found[1]] * (8 if found[2] in ("b", "bit", "bits") else 1)
+
+
+class LinkTransfer(Params):
+    size_bytes: float = param(1e12, ge=1, le=1e18, unit="bytes", words=["size", "data", "file", "copy", "move", "transfer",
+                                                                      "send", "of"])
+    link_bits_per_s: float = param(10e9, ge=1e3, le=1e15, unit="bit/s",
+                                   words=["link", "nic", "network", "Gbps", "Gb/s", "over", "line"])
+    efficiency: float = param(1.0, ge=0.01, le=1, unit="fraction", words=["efficiency", "of the line rate", "goodput"])
+    rtt_ms: float = param(0.0, ge=0, le=60_000, unit="ms", words=["rtt", "round trip", "latency"])
+    window_bytes: float | None = param(None, ge=1, le=1e12, unit="bytes", words=["window", "socket buffer"],
+                                       help="bytes that may be unacknowledged; none: no limit")
+
+
+@tool("link-transfer", group="A", words=["transfer time", "how long does it take to copy", "over a link", "bits or bytes",
+                                         "bandwidth-delay product", "Gbps"],
+      example={"size_bytes": 1e12, "link_bits_per_s": 10e9},
+      cases=[Case({"size_bytes": 1e12, "link_bits_per_s": 1e10}, {"transfer_s": 800}, rel=1e-12, source="arithmetic"),
+             Case({"size_bytes": 1e6, "link_bits_per_s": 1e9}, {"transfer_s": 0.008}, rel=1e-12, source="arithmetic"),
+             Case({"size_bytes": 1e9, "link_bits_per_s": 1e9, "rtt_ms": 150, "window_bytes": 64_000},
+                  {"bdp_MB": 18.75, "rate_GBps": 64_000 / 0.15 / 1e9}, rel=1e-9, source="window / round trip")],
+      asks=[Ask("How long does it take to copy 1 TB over a 10 Gbps link?", "transfer_s", 800),
+            Ask("Send 40 GB over a 25 Gbit/s network at 80% efficiency: how many seconds?", "transfer_s", 16),
+            Ask("What is the bandwidth-delay product of a 1 Gb/s link with a 150 ms round trip?", "bdp_MB", 18.75),
+            Ask("We move a 500 MB file across a 100 Mbps line. Transfer time?", "transfer_s", 40)])
+def link_transfer(p: LinkTransfer, seed: int) -> ToolResult:
+    """How long bytes need over a link that is sold in bits.
+
+    Time is size x 8 over the line rate times its efficiency, plus half a round trip until the last byte lands. A
+    window smaller than the bandwidth-delay product caps one connection at window / round trip, whatever the link.
+
+    People get wrong: "10 Gb" read as 10 GB/s is a factor of 8; and a fat long path stays empty with a small window.
+
+    Sources: arithmetic; RFC 1072 for the bandwidth-delay product.
+
+    >>> link_transfer(LinkTransfer(size_bytes=1e12, link_bits_per_s=10e9), 0).values["transfer_s"]
+    800.0
+    """
+    line = p.link_bits_per_s * p.efficiency / 8
+    windowed = p.window_bytes / (p.rtt_ms / 1000) if p.window_bytes is not None and p.rtt_ms > 0 else line
+    rate = min(line, windowed)
+    seconds = p.size_bytes / rate + p.rtt_ms / 2000
+    naive = p.size_bytes / p.link_bits_per_s
+    sizes = [p.size_bytes * 10.0**power for power in range(-3, 4)]
+    warnings = ["The window, not the link, is the limit: raise the window or open more connections."] if rate < line else []
+    return ToolResult(
+        tool="link-transfer",
+        values={"transfer_s": seconds, "rate_GBps": rate / 1e9, "rate_Gbps": rate * 8 / 1e9,
+                "bdp_MB": p.link_bits_per_s / 8 * p.rtt_ms / 1000 / 1e6},
+        units={"transfer_s": "s", "rate_GBps": "GB/s", "rate_Gbps": "Gbit/s", "bdp_MB": "MB"},
+        naive={"transfer_s": naive},
+        summary=f"{p.size_bytes / 1e9:.4g} GB at {rate / 1e9:.4g} GB/s take {_time(seconds)}; bits taken for bytes would "
+        f"promise {_time(naive)}.",
+        formula="seconds = bytes * 8 / (bit/s * efficiency) + rtt / 2; one connection <= window / rtt; BDP = bit/s / 8 * rtt",
+        series={"size_bytes": list(sizes), "transfer_s": [size / rate + p.rtt_ms / 2000 for size in sizes]},
+        plot=Plot(title="Time over the link", x_label="size (GB)", y_label="time (s)", log_x=True, log_y=True, lines=[
+            Line(label="8 bits a byte", x=[size / 1e9 for size in sizes],
+                 y=[size / rate + p.rtt_ms / 2000 for size in sizes]),
+            Line(label="bits taken for bytes", x=[size / 1e9 for size in sizes],
+                 y=[size / p.link_bits_per_s for size in sizes], dashed=True)]),
+        assumptions=["decimal units; nothing else on the link", "headers only as far as efficiency says"],
+        warnings=warnings,
+    )
+
+
+def _bytes(name: str, TB: float | None, GB: float | None, MB: float | None) -> float:
+    given = [size * scale for size, scale in ((TB, 1e12), (GB, 1e9), (MB, 1e6)) if size is not None]
+    if len(given) != 1:
+        raise ToolError(f"{name} needs exactly one of TB, GB and MB.")
+    return given[0]
+
+
+def _link_GBps(link: str) -> tuple[float, int]:
+    """(GB/s in each direction of one port, ports) of a text such as "8 x NDR NICs"."""
+    times = re.match(r"\s*(\d+)\s*(?:x|×|\*)\s+(?=\S)", link)
+    ports, text = (int(times[1]), link[times.end():]) if times else (1, link)
+    words = [word.upper() for word in re.findall(r"[A-Za-z]+\d*|\d+(?:\.\d+)?", text)]
+    if "nvlink" in text.lower():
+        return next((NVLINK_GBps[key] for key in _keys(words, "NVLINK") if key in NVLINK_GBps), 450.0), ports
+    if "pcie" in text.lower():
+        lanes = re.search(r"[x×]\s*(\d+)", text)
+        generation = next((key for key in _keys(words, "PCIE", "GEN") if key in PCIE_LANE_GBps), None)
+        if lanes and generation:
+            return PCIE_LANE_GBps[generation] * int(lanes[1]), ports
+    text = re.sub(r"(?i)\b(kilo|mega|giga|tera)(bit|byte)", lambda word: word[1][0].upper() + word[2].lower(), text)
+    rate = _RATE.search(text)
+    if rate:
+        return float(rate[1]) * _PREFIX[rate[2]] / 1e9 / (8 if rate[3].startswith("b") and rate[3][:2] != "by" else 1), ports
+    ethernet = re.search(r"(\d+(?:\.\d+)?)?\s*G(?:bit|b|ig)?\s?(?:E(?:thernet)?\b|BASE)", text)
+    if ethernet:
+        return float(ethernet[1] or 1) / 8, ports
+    generation = next((word for word in words if word in INFINIBAND_Gbps), None)
+    if generation:
+        return INFINIBAND_Gbps[generation] / 8, ports
+    if _BARE.search(text):
+        raise ToolError(f"boe.links: {link!r} leaves open whether it is Gb/s (bits) or GB/s (bytes); write one of them.")
+    raise ToolError(f"boe.links doesn't know {link!r}; write a rate such as 25 Gb/s, or 10 GbE, IB NDR, H100 NVLink, PCIe 5 "
+                    "x16.")
+
+
+def _keys(words: list[str], *heads: str) -> list[str]:
+    """The words, and numbers that are glued to one of the heads: NVLINK4 gives 4 as well; 5.0 gives 5."""
+    glued = [word[len(head):] for word in words for head in heads if word.startswith(head)]
+    return [re.sub(r"\.0$", "", word) for word in [*words, *glued]]
+
+
+def _time(seconds: float) -> str:
+    for size, name in ((86_400, "days"), (3_600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if seconds >= size:
+            return f"{seconds / size:.4g} {name}"
+    return f"{seconds * 1e9:.4g} ns"
