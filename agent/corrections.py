@@ -11,8 +11,8 @@ from agent.events import Citation, Correction
 from agent.sentences import content_stems, quote
 from memory.errata import Errata, Erratum
 
-NEAR = 0.85
-MAX_CORRECTIONS = 3
+NEAR = 0.9
+MAX_CORRECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _near(question: str, evidence: Sequence[Piece], errata: Errata) -> list[Foun
                 continue
             text = quote(piece.passage, block.start, block.end)
             for erratum in errata.in_text(text):
-                if len(wanted & content_stems(text)) >= 1:
+                if len(wanted & content_stems(text)) >= min(2, len(wanted)):
                     found.append(Found(erratum, piece, block.start, block.end))
     return found
 

@@ -22,6 +22,8 @@ async def grounded_draft(reply: Reply, state: TutorState, context: TurnContext) 
     computed = [str(result) for result in state["results"]]
     question = state["request"]["question"]
     made = reply.message.additional_kwargs.get("draft")
+    if made is not None and made["own_voice"]:
+        return _final(Grounded(str(reply.message.content)), made, reply, state)
     if made is not None:
         return _final(ground(str(reply.message.content), _with_pending(found, made, context), computed, question), made, reply, state)
     text = _text(reply)

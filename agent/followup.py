@@ -17,20 +17,30 @@ PRONOUN = re.compile(r"(?i)\b(?:it|its|it's|they|their|them|that|this|these|thos
 OPENER = re.compile(r"(?i)^\s*(?:and|but|so|ok(?:ay)?|then|also|or|what about|how about|what of|why|why not|how so|how come|when|where|which|who|really|"
                     r"for example|like what|such as|in what way|in which case|compared to)\b")
 CORRECTION = re.compile(r"(?i)^\s*(?:(?:oh |oops |sorry,? |wait,? )*no[,.!]*\s*(?:wait[,.]?\s*)?|sorry[,.]*\s*|oops[,.]*\s*|actually[,.]*\s*|wait[,.]*\s*)?"
-                        r"(?:no[,.]?\s*)?(?:i\s+(?:actually\s+)?(?:meant?|was asking about|wanted|mean)\b(?:\s+to (?:ask|say))?(?:\s+about)?|not \S+,? but|make that)\s*(?P<what>.+)$")
+                        r"(?:no[,.]?\s*)?(?:i\s+(?:actually\s+)?(?:meant?|was (?:actually |really )?asking(?: about| for)?|wanted|mean)\b(?:\s+to (?:ask|say))?(?:\s+about)?|not (?:that |the )?(?:\S+ ?){1,3},? (?:but )?(?:the )?|make that)\s*(?P<what>.+)$")
 CONTINUE = re.compile(r"(?i)^\W*(?:go on|continue|more|tell me more|keep going|and then|what else|anything else|next|more detail(?:s)?|more please|"
                       r"elaborate|expand(?: on (?:that|it))?|yes(?: please)?|yep|yeah|sure|ok(?:ay)?|please do|proceed|carry on|say more|"
                       r"can you (?:go on|elaborate|say more|expand)(?: on (?:that|it))?)\W*$")
 SHORTER = re.compile(r"(?i)\b(?:shorter|too long|in short|briefly|summari[sz]e (?:that|it|this)|tl;?dr|in one sentence|simpler|simplify|in (?:simple|plain) (?:words|terms|english))\b")
 EXAMPLE = re.compile(r"(?i)^\W*(?:(?:and |can you |could you |please |give me |show me |got |any |have you )*(?:an? |some )?(?:concrete |real |good )?examples?(?: please| of (?:that|this|it))?)\W*$")
+NEW_TOPIC = re.compile(r"(?i)^\W*(?:(?:ok(?:ay)?|now|so|right|great|alright|thanks)[,. ]+)*(?:(?:now )?(?:for )?something (?:else|different|new)|(?:a |let's take a )?(?:new|different|another|other) (?:topic|subject|question)|"
+                       r"let'?s (?:switch|move on|change)(?: (?:the )?(?:topic|subject))?(?: to)?|moving on(?: to)?|change of (?:topic|subject)|next topic)\W+")
+FILLER = re.compile(r"(?i)^\W*(?:(?:ok(?:ay)?|right|great|good|fine|alright|got it|i see|hmm+|well|thanks)[,.! ]+)+")
 ORDINAL = re.compile(r"(?i)\b(?:the |your |point |number |item |#)?(?P<n>first|second|third|fourth|fifth|last|1st|2nd|3rd|4th|5th)\s+(?:one|point|item|step|bullet|reason|thing|part|option|bit|benefit|challenge|method|way)\b"
+                     r"|\bthe (?P<b>first|second|third|fourth|fifth|last)\b(?=\s*(?:[:,?.!]|$|of (?:them|these|those)))"
                      r"|\b(?:point|number|item|step|bullet)\s*#?\s*(?P<d>[1-9]|one|two|three|four|five)\b")
 BACK = re.compile(r"(?i)\b(?:back to|return to|again about|as for)\s+(?:the |my |our )?(?P<which>first|earlier|previous|original|last|before)?\s*(?:topic|question|subject|thing|one)?\s*(?P<rest>.*)$")
 DIFFER = re.compile(r"(?i)\b(?:differ(?:s|ent|ence)?|compare[ds]?|comparison|versus|vs\.?|better than|worse than)\b")
 
+# Where to look, not what for: these words would only match passages that talk about notes.
+META = re.compile(r"(?i)\b(?:(?:what )?(?:do|does) (?:my|the) (?:notes?|course|document)s? (?:say|tell(?: me)?|claim|mention)(?: about)?|according to (?:my|the|these) (?:notes?|course)|"
+                  r"(?:as (?:listed|written|said|described) )?in (?:my|the|these) (?:own )?(?:notes?|course)|(?:my|the|these) notes? (?:say|says|claim|mention)s?(?: that| about)?|"
+                  r"from my notes?|(?:can|could) you (?:please )?(?:tell|explain(?: to)?|show) me|i (?:want|would like) to (?:know|understand)|please)\b")
+
 NUMERALS = {"first": 1, "1st": 1, "one": 1, "second": 2, "2nd": 2, "two": 2, "third": 3, "3rd": 3, "three": 3, "fourth": 4, "4th": 4,
             "four": 4, "fifth": 5, "5th": 5, "five": 5, "last": -1}
 SHORT_STEMS = 3
+ASKING = frozenset("explain describe tell detail details more elaborate expand go into about".split())
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,11 @@ def resolve(question: str, history: Sequence[Past]) -> Resolved:
     >>> resolve("what is CDC", [Past("what is a feature store", "", "feature store")]).kind
     'new'
     """
+    question = META.sub(" ", question).strip() or question
+    if found := NEW_TOPIC.match(question):
+        rest = question[found.end() :].strip() or question
+        return Resolved(rest, "new", topic_of(rest))
+    question = FILLER.sub("", question).strip() or question
     talk = [past for past in history if past.topic]
     last = talk[-1] if talk else None
     if last is None:
@@ -81,7 +96,8 @@ def resolve(question: str, history: Sequence[Past]) -> Resolved:
     if SHORTER.search(question) and len(content_stems(question)) <= SHORT_STEMS + 1:
         return Resolved(last.query or last.topic, "shorter", last.topic, last)
     if (found := ORDINAL.search(question)) and (point := _point(found, history)):
-        return Resolved(f"{point} {last.topic}", "ordinal", last.topic, last, point)
+        aspect = " ".join(w for w in re.findall(r"[\w'-]+", ORDINAL.sub(" ", question)) if content_stems(w) and w.lower() not in ASKING)
+        return Resolved(f"{aspect} {point} {last.topic}".strip(), "ordinal", last.topic, last, point)
     if found := BACK.search(question):
         return _back(found, talk)
     return _follow_up(question, last)
@@ -118,7 +134,7 @@ def _aspect(last: Past) -> str:
 
 
 def _point(found: re.Match[str], history: Sequence[Past]) -> str:
-    number = NUMERALS.get((found["n"] or found["d"] or "").lower()) or int(found["d"] or 0)
+    number = NUMERALS.get((found["n"] or found["b"] or found["d"] or "").lower()) or int(found["d"] or 0)
     points = next((past.points for past in reversed(history) if past.points), ())
     if not points or number > len(points):
         return ""

@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from agent.evidence import Piece
-from agent.events import Citation, NumberTag
+from agent.events import Citation, Correction, NumberTag
+from agent.screening import is_planted
 from agent.sentences import NUMBER, content_stems, negated, normal, numbers_in, quote, sentences_of
 
 MARK = re.compile(r"\s*\[(\d{1,3})\]")
+LABEL = re.compile(r"^\*\*[^*]{1,120}\*\*\s+—\s+")
 LIST_MARK = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+")
 PIECES = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<!etc\.)(?<!\d\.)((?:\s*\[\d{1,3}\])*)\s+(?=[A-Z\"'(*_`])")
 MIN_COVERED = 0.75
@@ -25,7 +27,7 @@ MIN_CLAIM_STEMS = 2
 # Sentences that claim nothing about the subject: talk about the material or to the learner.
 TALK = re.compile(
     r"(?i)^(?:\W*)(?:your notes|the notes|the course|neither|i (?:found|could|can|couldn't|can't|don't|did)|"
-    r"here (?:is|are)|in short|in your notes|from (?:your|the) (?:notes|course)|correction|note:|sources?:|computed|"
+    r"here (?:is|are)|in short|in your notes|from (?:your|the) (?:notes|course)|correct(?:ion|ed below)|note:|sources?:|computed|"
     r"assum(?:ed|ing|ptions?)|would you|do you|what |which |how |why |try |tell me|let's|good|right|not quite|well done)")
 
 
@@ -56,29 +58,29 @@ def ground(draft: str, pieces: Sequence[Piece], computed: Sequence[str] = (), qu
     cited: dict[tuple[str, int, int], int] = {}
     out = Grounded("")
     kept_claims = 0
-    lines = []
-    for line in draft.split("\n"):
+    kept_lines = []
+    lines = draft.split("\n")
+    for number, line in enumerate(lines):
         lead = LIST_MARK.match(line)
         prefix, body = (lead[0], line[lead.end() :]) if lead else ("", line)
-        kept = []
+        if _is_table_head(lines, number):
+            kept_lines.append(line)
+            continue
+        kept: list[tuple[str, Support | None]] = []
         for sentence, marks in _sentences(body):
             verdict = _verdict(sentence, marks, pieces, computed, question)
             if verdict is None:
-                kept.append(sentence)
+                kept.append((sentence, None))
                 continue
             out.claims += 1
             if not verdict:
                 out.unsupported.append(sentence)
                 continue
             kept_claims += 1
-            numbers = [cited.setdefault((s.piece.passage.id, s.start, s.end), len(cited) + 1) for s in verdict]
-            for support, number in zip(verdict, numbers, strict=True):
-                if number > len(out.citations):
-                    out.citations.append(_citation(number, support))
-            kept.append(_marked(sentence, "".join(f"[{number}]" for number in dict.fromkeys(numbers))))
+            kept.append((sentence, verdict[0]))
         if kept or not body.strip():
-            lines.append(prefix + " ".join(kept))
-    out.text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+            kept_lines.append(prefix + _with_marks(_joined(kept), cited, out.citations))
+    out.text = re.sub(r"\n{3,}", "\n\n", "\n".join(kept_lines)).strip()
     out.confidence = kept_claims / out.claims if out.claims else 1.0
     return out
 
@@ -116,8 +118,9 @@ def find_support(sentence: str, pieces: Sequence[Piece], preferred: Sequence[int
     return best[1] if best else None
 
 
-def tag_numbers(text: str, citations: Sequence[Citation], computed: Sequence[str], given: str) -> list[NumberTag]:
-    """Where each number of the answer comes from: a tool, a quote, the learner, or nowhere."""
+def tag_numbers(text: str, citations: Sequence[Citation], computed: Sequence[str], given: str,
+                corrections: Sequence[Correction] = ()) -> list[NumberTag]:
+    """Where each number of the answer comes from: a tool, a quote or a correction's source, the learner, or nowhere."""
     tags: list[NumberTag] = []
     seen: set[str] = set()
     body = MARK.sub("", text)
@@ -135,11 +138,46 @@ def tag_numbers(text: str, citations: Sequence[Citation], computed: Sequence[str
             tags.append(NumberTag(text=found, kind="computed", ref=f"step {step}"))
         elif source is not None:
             tags.append(NumberTag(text=found, kind="cited", ref=f"[{source}]"))
+        elif (erratum := next((c for c in corrections if key in numbers_in(f"{c.problem} {c.right} {c.source}")), None)) is not None:
+            tags.append(NumberTag(text=found, kind="cited", ref=erratum.source))
         elif key in said:
             tags.append(NumberTag(text=found, kind="given"))
         else:
             tags.append(NumberTag(text=found, kind="unsupported"))
     return tags
+
+
+def _joined(kept: Sequence[tuple[str, Support | None]]) -> list[tuple[str, Support | None]]:
+    """Sentences that follow each other in one passage share one span and one mark."""
+    out: list[tuple[str, Support | None]] = []
+    for text, support in kept:
+        if out and support is not None and (last := out[-1][1]) is not None and last.piece.n == support.piece.n:
+            gap = last.piece.passage.text[last.end - last.piece.passage.start : support.start - last.piece.passage.start]
+            if support.start >= last.end and not gap.strip(" \n"):
+                out[-1] = (f"{out[-1][0]} {text}", Support(last.piece, last.start, support.end))
+                continue
+        out.append((text, support))
+    return out
+
+
+def _with_marks(kept: Sequence[tuple[str, Support | None]], cited: dict[tuple[str, int, int], int], citations: list[Citation]) -> str:
+    parts = []
+    for text, support in kept:
+        if support is None:
+            parts.append(text)
+            continue
+        number = cited.setdefault((support.piece.passage.id, support.start, support.end), len(cited) + 1)
+        if number > len(citations):
+            citations.append(_citation(number, support))
+        parts.append(_marked(text, f"[{number}]"))
+    return " ".join(parts)
+
+
+def _is_table_head(lines: Sequence[str], number: int) -> bool:
+    """A header row or the line under it: names of columns claim nothing."""
+    rule = re.compile(r"^\s*\|?[\s:|-]*-[\s:|-]*\|?\s*$")
+    below = lines[number + 1] if number + 1 < len(lines) else ""
+    return lines[number].lstrip().startswith("|") and bool(rule.match(lines[number]) or rule.match(below))
 
 
 def _marked(sentence: str, marks: str) -> str:
@@ -153,8 +191,9 @@ def _verdict(sentence: str, marks: Sequence[int], pieces: Sequence[Piece], compu
         return None
     if any(normal(sentence) in normal(result) or _computed(sentence, result) for result in computed):
         return None
-    support = find_support(sentence, pieces, marks)
-    if support is not None:
+    # A label in front ("**Scheduler** — …") names what the sentence is about; the sentence itself has to be supported.
+    support = find_support(LABEL.sub("", sentence), pieces, marks)
+    if support is not None and not is_planted(sentence):
         return [support]
     bare = sentence.strip().rstrip("*_:")
     label = bare.startswith(("**", "_", "*")) and len(bare.split()) <= 8 and not re.search(r"[.!?]", bare.strip("*_ "))

@@ -53,5 +53,5 @@ def offline_model(memory: Memory, registry: Registry) -> BaseChatModel:
     from agent.offline.reasoner import OfflineReasoner
     from agent.offline.slots import SlotChooser
 
-    reasoning = Reasoning(memory.store, memory.errata, SlotChooser(registry), memory.index.mentions)
+    reasoning = Reasoning(memory.store, memory.errata, SlotChooser(registry), memory.index.mentions, memory.index.known)
     return OfflineReasoner(reasoning=reasoning)

@@ -14,7 +14,7 @@ from memory.minilm import STOPWORDS
 
 # A sentence ends at . ! ? followed by white space and a capital, quote or markup; not after "e.g." and the like.
 BOUNDARY = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<!etc\.)(?<!\d\.)[\"')\]*_]*\s+(?=[A-Z0-9\"'(*_`])")
-NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+NUMBER = re.compile(r"(?<![\w.])\d(?:[\d,]*\d)?(?:\.\d+)?")
 WORD = re.compile(r"[A-Za-z0-9]+(?:['-][A-Za-z0-9]+)*")
 NEGATION = re.compile(r"\b(?:not|no|never|cannot|can't|won't|doesn't|don't|isn't|aren't|without|neither|nor|hardly|n't)\b", re.I)
 MAX_BLOCK_CHARS = 700

@@ -53,13 +53,19 @@ class Tracer:
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("tutor")
 
+    def start(self, operation: str, name: str, attributes: Mapping[str, Any] | None = None, parent: Any = None) -> Any:
+        """A span that the caller ends."""
+        from opentelemetry.trace import set_span_in_context
+
+        context = set_span_in_context(parent) if parent is not None else None
+        return self._tracer.start_span(f"{operation} {name}".strip(), context, attributes={OPERATION: operation, **(attributes or {})})
+
     @contextmanager
     def span(self, operation: str, name: str, attributes: Mapping[str, Any] | None = None, parent: Any = None) -> Iterator[Any]:
         """A span called "{operation} {name}". `parent` is another span, since turns interleave on one event loop."""
-        from opentelemetry.trace import Status, StatusCode, set_span_in_context
+        from opentelemetry.trace import Status, StatusCode
 
-        context = set_span_in_context(parent) if parent is not None else None
-        span = self._tracer.start_span(f"{operation} {name}".strip(), context, attributes={OPERATION: operation, **(attributes or {})})
+        span = self.start(operation, name, attributes, parent)
         try:
             yield span
         except BaseException as error:

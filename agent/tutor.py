@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -42,16 +41,14 @@ class Tutor:
         if len(request.question) > MAX_QUESTION_CHARS:
             raise BadQuestion(f"The question has {len(request.question):,} characters; at most {MAX_QUESTION_CHARS:,} are read. "
                               "Put long text into a file and `tutor ingest` it.")
-        with contextlib.ExitStack() as stack:
-            span = stack.enter_context(self.parts.tracer.span(tracing.INVOKE_AGENT, "tutor", {tracing.AGENT: "tutor"}))
-            turn = self.parts.threads.admit(request.model_dump(mode="json"), request.thread, request.learner, request.id,
-                                            tracing.trace_id(span))
-            if turn.status in ("done", "failed", "waiting") or turn.trace != tracing.trace_id(span):
-                for event in _again(turn):
-                    yield event
-                return
-            span.set_attribute(tracing.CONVERSATION, turn.thread)
-            stack.pop_all()
+        span = self.parts.tracer.start(tracing.INVOKE_AGENT, "tutor", {tracing.AGENT: "tutor"})
+        turn = self.parts.threads.admit(request.model_dump(mode="json"), request.thread, request.learner, request.id,
+                                        tracing.trace_id(span))
+        if turn.trace != tracing.trace_id(span):
+            for event in _again(turn):
+                yield event
+            return
+        span.set_attribute(tracing.CONVERSATION, turn.thread)
         yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         task = asyncio.create_task(self._run(turn, span, events.put_nowait))
@@ -99,9 +96,7 @@ class Tutor:
     async def _run(self, turn: Turn, span: Any, emit: Callable[[TurnEvent], None], resume: dict[str, Any] | None = None) -> Answer | None:
         settings = self.parts.settings
         began = time.perf_counter()
-        own = self.parts.tracer.span(tracing.INVOKE_AGENT, "tutor recovered", {tracing.CONVERSATION: turn.thread}) if span is None else None
-        if own is not None:
-            span = own.__enter__()
+        span = span or self.parts.tracer.start(tracing.INVOKE_AGENT, "tutor resumed", {tracing.CONVERSATION: turn.thread})
         context = TurnContext(self.parts, emit, time.monotonic() + settings.deadline_s, span)
         try:
             state = await asyncio.wait_for(self._invoke(turn, context, resume), settings.deadline_s)
@@ -121,10 +116,7 @@ class Tutor:
             self._failed(turn, TurnError(f"Something went wrong inside; the operator finds it under trace {turn.trace}."), emit)
             raise
         finally:
-            if own is not None:
-                own.__exit__(None, None, None)
-            elif span is not None:
-                span.end()
+            span.end()
             self.parts.tracer.flush()
         return None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from memory.ingest.markdown import plain
 
+MAX_SAID = 1000
 ERRATA_FILE = Path(__file__).parent / "course" / "errata.toml"
 
 
@@ -49,9 +50,13 @@ class Errata:
         return [entry for entry in self.entries if entry.stands_in(block)]
 
     def in_question(self, question: str) -> list[Erratum]:
-        """The errors that a question presupposes or states."""
+        """The errors that a question presupposes, states, or asks about as if they might hold."""
         said = " ".join(question.split())
-        return [entry for entry in self.entries if entry.presupposed_by(said) or (len(said) < 600 and _asserts(said) and entry.stands_in(said))]
+        if len(said) > MAX_SAID:
+            return []
+        sentences = [said, *re.split(r"(?<=[.!?])\s+", said)]
+        return [entry for entry in self.entries
+                if entry.presupposed_by(said) or any(entry.stands_in(sentence) for sentence in sentences)]
 
 
 def load_errata(path: Path = ERRATA_FILE) -> Errata:
@@ -69,8 +74,3 @@ def load_errata(path: Path = ERRATA_FILE) -> Errata:
 
 def _compiled(patterns: Sequence[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
-
-
-def _asserts(text: str) -> bool:
-    """A statement, or a question that gives a reason to believe: not a plain question whether something holds."""
-    return not text.rstrip().endswith("?") or bool(re.match(r"(?i)\s*(since|because|given that|as|if)\b|why\b", text))

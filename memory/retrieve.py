@@ -74,6 +74,10 @@ class Retriever:
             self._wording = (self.store.generation, Wording(texts, self._embedder.known_word))
         return self._wording[1]
 
+    def known(self, word: str) -> bool:
+        """Whether a word is ordinary English, as far as the embedder's vocabulary goes."""
+        return self._embedder.known_word(word)
+
     def mentions(self, word: str) -> bool:
         """Whether a word stands anywhere in the material, in any of its forms."""
         return bool(self._lexical.best(word, 1, None)) or self.wording().knows(word)

@@ -19,7 +19,7 @@ from agent.passages_text import render_passages
 from agent.search import NAME, look_up
 from agent.state import TutorState
 
-NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "quiz_answer", "give_up"}
+NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "quiz_answer"}
 SHOWN_TURNS = 6
 
 

@@ -34,10 +34,10 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
         if found:
             status = "answered"
             text, citations, corrections = with_corrections(text, citations, found)
-    results = [_text(result) for result in state["results"]] + [f"{c.problem} {c.right}" for c in corrections]
+    results = [_text(result) for result in state["results"]]
     answer = Answer(
         id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,
-        numbers=tag_numbers(text, citations, results, request["question"]), corrections=corrections, steps=state["steps"],
+        numbers=tag_numbers(text, citations, results, request["question"], corrections), corrections=corrections, steps=state["steps"],
         follow_up=draft["follow_up"] if status == "answered" else None, model=draft.get("model", parts.model_name),
         prompts=state["prompts"], usage=Usage(**state["usage"]), confidence=round(draft["confidence"], 3),
         notices=state["notices"], context=draft["context"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from agent.offline.select import Unit
 from memory.base import Block
 from memory.ingest.markdown import lead, plain
 
 ITEM_MARK = re.compile(r"^(?:[*+-]|\d+[.)])\s+")
-NUMBERED = re.compile(r"^\d+[.)]\s")
+FLAG = " *(Corrected below.)*"
 
 
-def render(units: Sequence[Unit]) -> str:
+def render(units: Sequence[Unit], flawed: Collection[Unit] = ()) -> str:
     """Units as Markdown: prose as sentences, items as bullets (numbered where the document numbers them), rows as a
-    table; a bullet whose parent isn't in the answer is told by that parent's label."""
+    table; a bullet whose parent isn't in the answer is told by that parent's label. `flawed` units hold an error that
+    is corrected below."""
     lines: list[str] = []
     labels: set[str] = set()
     table: list[Unit] = []
@@ -33,7 +34,7 @@ def render(units: Sequence[Unit]) -> str:
             continue
         prefix = _prefix(block, text, labels)
         labels.add(lead(unit.quote))
-        shown = f"{prefix}{text} [{unit.piece.n}]"
+        shown = f"{prefix}{text} [{unit.piece.n}]{FLAG if unit in flawed else ''}"
         lines.append(f"- {shown}" if block.kind == "item" or prefix else shown)
     if table:
         lines.extend(_table(table))
@@ -65,15 +66,12 @@ def _prefix(block: Block, text: str, labels: set[str]) -> str:
 
 
 def _table(rows: Sequence[Unit]) -> list[str]:
-    first = rows[0]
-    passage = first.piece.passage
+    passage = rows[0].piece.passage
     header = next((b for b in passage.blocks if b.kind == "row" and b.context == b.heading), None)
     out = [""]
-    if header is not None and first.source_block is not header:
+    if header is not None:
         out.extend(passage.text[header.start - passage.start : header.end - passage.start].split("\n")[:2])
-    for row in rows:
-        cells = row.quote.split("\n")[0].rstrip(" |")
-        out.append(f"{cells} [{row.piece.n}] |")
+    out.extend(f"{row.quote.rstrip(' |')} [{row.piece.n}] |" for row in rows)
     return [*out, ""]
 
 

@@ -13,7 +13,7 @@ from memory.base import Source
 Verdict = Literal["enough", "weak", "none"]
 
 ENOUGH, WEAK = 0.44, 0.33
-COURSE_MARGIN = 0.06
+NOTES_MATCH, COURSE_MARGIN = 0.34, 0.15
 NAMED_MATCH = 0.5
 NAMED_RESCUE = 0.62
 
@@ -30,13 +30,12 @@ COMMON_NAMES = frozenset("what which who why how when where is are do does can c
 
 
 def preferred_source(pieces: Sequence[Piece]) -> Source:
-    """The learner's own notes, unless the course matches clearly better or the notes hardly at all."""
+    """The learner's own notes, unless the course matches much better or the notes hardly at all."""
     best: dict[Source, float] = {"notes": 0.0, "course": 0.0}
     for piece in pieces:
         best[piece.passage.source] = max(best[piece.passage.source], piece.similarity)
-    if best["notes"] >= max(ENOUGH, best["course"] - COURSE_MARGIN):
-        return "notes"
-    return "course" if best["course"] >= best["notes"] + COURSE_MARGIN else "notes" if best["notes"] else "course"
+    margin = COURSE_MARGIN if best["notes"] >= NOTES_MATCH else 0.0
+    return "notes" if best["notes"] and best["notes"] >= best["course"] - margin else "course"
 
 
 def judge(question: str, query: str, pieces: Sequence[Piece], occurs: Callable[[str], bool]) -> Verdict:

@@ -19,14 +19,15 @@ from agent.offline.conversation import Conversation, Returned
 from agent.offline.judge import judge, preferred_source
 from agent.offline.quiz import MET, grade, make_quiz
 from agent.offline.select import Selection, Unit, candidates, pick
-from agent.offline.understand import Understanding, understand
+from agent.offline.understand import FEELINGS, THANKS, Understanding, understand
 from agent.sentences import content_stems
+from memory.base import Source
 from memory.errata import Errata
 from memory.ingest.markdown import plain
 
-BUDGET_WORDS = 195
+BUDGET_WORDS = 200
 SHORT_WORDS = 60
-SIDE_WORDS = 80
+SIDE_WORDS = 55
 MAX_SEARCHES = 4
 SEARCH = "search_notes"
 
@@ -55,16 +56,20 @@ class Draft:
     status: str = "answered"
     follow_up: str | None = None
     context: dict[str, Any] = field(default_factory=dict)
+    own_voice: bool = False
+    """Says nothing about the subject (a greeting, a hint where to look), so that there is nothing to ground."""
 
 
 @dataclass
 class Reasoning:
-    """Everything the reasoner looks things up in. `occurs` tells whether a word stands anywhere in the material."""
+    """Everything the reasoner looks things up in. `occurs` tells whether a word stands anywhere in the material, `known`
+    whether it is ordinary English."""
 
     shelf: Shelf
     errata: Errata
     chooser: ToolChooser | None
     occurs: Callable[[str], bool]
+    known: Callable[[str], bool]
 
     def next_message(self, talk: Conversation, tool_names: Sequence[str] | None) -> AIMessage:
         """One step of the loop: tool calls with the thought behind them, or a draft."""
@@ -89,10 +94,16 @@ class Reasoning:
         if look.intent == "gibberish":
             return Draft(phrases.GIBBERISH, "clarify")
         if look.intent == "small_talk":
-            thanks = re.search(r"(?i)\b(?:thank|thx|cheers|great|nice|cool|perfect|got it)", look.question)
-            return Draft(phrases.THANKS if thanks else phrases.GREETING)
+            if FEELINGS.search(look.question):
+                return Draft(phrases.FEELINGS, own_voice=True)
+            return Draft(phrases.THANKS if THANKS.match(look.question) else phrases.GREETING, own_voice=True)
         if look.intent == "about_self":
-            return Draft(phrases.SELF)
+            return Draft(phrases.SELF, own_voice=True)
+        words = [word for word in re.findall(r"[^\W\d_]{2,}", look.question) if content_stems(word)]
+        if words and (len(words) > 2 or not talk.history) and not any(self.occurs(word) or self.known(word) for word in words):
+            return Draft(phrases.GIBBERISH, "clarify")
+        if not talk.history and _points_nowhere(look.question):
+            return Draft(phrases.WHAT_DO_YOU_MEAN, "clarify")
         return None
 
     # ---- actions
@@ -165,7 +176,7 @@ class Reasoning:
         usable = [piece for piece in found if piece.passage.source == source]
         used = set(look.resolved.past.used) if look.intent == "continue" and look.resolved.past else set()
         if look.intent == "compare":
-            selection, text = self._compared(look, usable)
+            selection, text = self._compared(look, talk, source)
         else:
             query = look.query
             units = [u for u in candidates(usable, query) if _unit_key(u) not in used]
@@ -173,7 +184,7 @@ class Reasoning:
                 units.sort(key=lambda u: not re.search(r"(?i)\be\.g\.|for example|for instance|such as|example", u.plain))
             budget = SHORT_WORDS if look.intent == "shorter" else BUDGET_WORDS
             selection = pick(units, budget, self.errata)
-            text = render(selection.units)
+            text = render(selection.units, {unit for _, unit in selection.errata})
         if not selection.units and not selection.errata:
             return Draft(phrases.NOTHING_TO_CONTINUE if used else phrases.NOTHING, "clarify" if used else "abstained",
                          context={"topic": look.topic, "query": look.query})
@@ -185,33 +196,41 @@ class Reasoning:
                    "errata": [[erratum.id, unit.piece.n, unit.start, unit.end] for erratum, unit in selection.errata]}
         return Draft(text, "answered", self._next_question(look, selection.units, usable), context)
 
-    def _compared(self, look: Understanding, found: Sequence[Piece]) -> tuple[Selection, str]:
-        """Rows of a table that names both first, then what each side's own search found best."""
+    def _compared(self, look: Understanding, talk: Conversation, source: Source) -> tuple[Selection, str]:
+        """What the question's own search found, completed by each side's search where that side is missing; then sorted
+        by which of the two a block is about."""
         a, b = (content_stems(side) for side in look.sides)
-        joint, sides = [], ([], [])  # type: tuple[list[Unit], tuple[list[Unit], list[Unit]]]
-        for unit in candidates(found, look.query):
-            words = content_stems(unit.plain) | content_stems(" ".join(unit.source_block.context))
-            in_a, in_b = _share(a - b, words), _share(b - a, words)
-            if (in_a and in_b and abs(in_a - in_b) < 0.34) or unit.source_block.kind == "row":
-                joint.append(unit)
-            elif in_a > in_b:
-                sides[0].append(unit)
-            elif in_b > in_a:
-                sides[1].append(unit)
-            else:
-                joint.append(unit)
-        rows = [u for u in joint if u.source_block.kind == "row"]
-        shared = pick((rows or joint)[:8], BUDGET_WORDS - 2 * SIDE_WORDS if not rows else BUDGET_WORDS // 2, self.errata)
-        seen = {(u.piece.passage.id, u.block) for u in shared.units}
-        each = BUDGET_WORDS - sum(u.words for u in shared.units)
-        own = [pick([u for u in side if (u.piece.passage.id, u.block) not in seen], each // 2, self.errata) for side in sides]
-        parts = [render(shared.units)]
-        for name, selection in zip(look.sides, own, strict=True):
-            if selection.units:
-                parts.append(f"**{name}**\n\n{render(selection.units)}")
-        units = (*shared.units, *own[0].units, *own[1].units)
-        errata = (*shared.errata, *own[0].errata, *own[1].errata)
-        return Selection(units, errata), "\n\n".join(part for part in parts if part)
+
+        def about(unit: Unit) -> frozenset[str]:
+            # A heading that names both sides says nothing about which of them a block is about.
+            own = [name for name in unit.source_block.context if not (a & content_stems(name) and b & content_stems(name))]
+            return content_stems(unit.plain) | content_stems(" ".join(own))
+
+        def found_by(query: str) -> list[Unit]:
+            return candidates([p for p in self._pieces(talk, query) if p.passage.source == source], look.query)
+
+        main = found_by(look.query)
+        picked = pick(main, BUDGET_WORDS, self.errata)
+        lacking = [side for side, stems in zip(look.sides, (a, b), strict=True)
+                   if not any(_share(stems, about(unit)) > 0.5 for unit in picked.units)]
+        selections = [picked]
+        if lacking:
+            selections = [pick(main, BUDGET_WORDS - SIDE_WORDS * len(lacking), self.errata)]
+            known = {(u.piece.passage.id, u.block) for u in selections[0].units}
+            for side in lacking:
+                more = [u for u in found_by(side) if (u.piece.passage.id, u.block) not in known and _share(content_stems(side), about(u)) > 0.5]
+                selections.append(pick(more, SIDE_WORDS, self.errata))
+        units = [unit for selection in selections for unit in selection.units]
+        flaws = tuple({e.id: (e, u) for selection in selections for e, u in selection.errata}.values())
+        groups: dict[str, list[Unit]] = {"": [], **{side: [] for side in look.sides}}
+        for unit in units:
+            in_a, in_b = _share(a - b, about(unit)), _share(b - a, about(unit))
+            row = unit.source_block.kind == "row" or in_a == in_b
+            groups["" if row else look.sides[0] if in_a > in_b else look.sides[1]].append(unit)
+        flawed = {unit for _, unit in flaws}
+        parts = [(f"**{name}**\n\n" if name else "") + render(group, flawed) for name, group in groups.items() if group]
+        ordered = tuple(unit for group in groups.values() for unit in group)
+        return Selection(ordered, flaws), "\n\n".join(parts)
 
     def _computed(self, look: Understanding, computed: Sequence[Returned]) -> Draft:
         last = computed[-1]
@@ -245,7 +264,7 @@ class Reasoning:
             return Draft("I have no question ready on that. Name a topic of your notes, for example \"quiz me on watermarks\".", "clarify")
         pending = {"kind": "quiz", "question": item.question, "passage": item.unit.piece.passage.id,
                    "start": item.unit.start, "end": item.unit.end, "hints": 0}
-        return Draft(item.question, "answered", None, {"topic": topic, "query": look.query, "pending": pending})
+        return Draft(item.question, "answered", None, {"topic": topic, "query": look.query, "pending": pending}, own_voice=True)
 
     def _graded(self, look: Understanding, talk: Conversation) -> Draft:
         pending = talk.history[-1].pending
@@ -253,8 +272,8 @@ class Reasoning:
         if unit is None:
             return Draft("The passage of that question is gone. Say \"quiz me\" for another one.", "clarify")
         share, missing = grade(look.question, unit.plain)
-        verdict = "Right." if share >= 1.0 else "Partly right." if share >= MET else "Not quite."
-        gaps = f" What your answer leaves out: {', '.join(missing[:4])}." if missing and share < 1.0 else ""
+        verdict = "Right." if share >= 1.0 else "Partly right." if share >= MET else "Not quite yet."
+        gaps = f" Missing from your answer: {', '.join(missing[:4])}." if missing and share < 1.0 else ""
         topic = talk.history[-1].topic
         return Draft(f"{verdict}{gaps}\n\nThe passage says:\n\n- {_body(unit)} [{unit.piece.n}]", "answered",
                      "Shall I ask another question?", {"topic": topic, "query": topic, "shown": unit.piece.passage.id})
@@ -281,12 +300,12 @@ class Reasoning:
         context: dict[str, Any] = {"topic": topic, "query": query, "pending": kept}
         place = " > ".join(name for name in unit.source_block.context if plain(name)) or where(unit.piece.passage)
         if rung == 1:
-            return Draft(f"Hint: look at the part called \"{place}\". What do you remember of it?", "answered", None, context)
+            return Draft(f"Hint: look at the part called \"{place}\". What do you remember of it?", "answered", None, context, own_voice=True)
         if rung == 2:
             return Draft(f"Hint: it is one sentence of about {unit.words} words there, and it begins \"{' '.join(unit.plain.split()[:3])} …\". How would you go on?",
-                         "answered", None, context)
+                         "answered", None, context, own_voice=True)
         if rung == 3:
-            return Draft(f"Hint: fill in the gaps: \"{_gapped(unit.plain)}\"", "answered", None, context)
+            return Draft(f"Hint: fill in the gaps: \"{_gapped(unit.plain)}\"", "answered", None, context, own_voice=True)
         return Draft(f"Here it is:\n\n- {_body(unit)} [{unit.piece.n}]", "answered", "Can you say it in your own words now?",
                      {"topic": topic, "query": query, "shown": unit.piece.passage.id})
 
@@ -299,13 +318,16 @@ class Reasoning:
         round_ = sum(past.pending.get("kind") == "interview" for past in talk.history)
         ask = asks[min(round_, len(asks) - 1)]
         lead_in = "Noted. " if opened else f"Let's say you have to design this: {topic}. "
-        return Draft(lead_in + ask, "answered", None, {"topic": topic, "query": look.query, "pending": {"kind": "interview", "round": round_ + 1}})
+        return Draft(lead_in + ask, "answered", None, {"topic": topic, "query": look.query, "pending": {"kind": "interview", "round": round_ + 1}}, own_voice=True)
 
     # ---- helpers
 
-    def _pieces(self, talk: Conversation) -> list[Piece]:
+    def _pieces(self, talk: Conversation, query: str | None = None) -> list[Piece]:
+        """The passages of this turn, each with its best match; of one search alone when its query is given."""
         rows: dict[str, dict[str, Any]] = {}
         for returned in talk.returned:
+            if query is not None and _key(str(returned.args.get("query", ""))) != _key(query):
+                continue
             for row in returned.rows:
                 if row["id"] not in rows or row["score"] > rows[row["id"]]["score"]:
                     rows[row["id"]] = row
@@ -337,7 +359,8 @@ class Reasoning:
 
 
 def _message(draft: Draft) -> AIMessage:
-    extra = {"draft": {"status": draft.status, "follow_up": draft.follow_up, "context": {**draft.context, "status": draft.status}}}
+    voice = draft.own_voice or draft.status in ("clarify", "refused", "abstained")
+    extra = {"draft": {"status": draft.status, "follow_up": draft.follow_up, "own_voice": voice, "context": {**draft.context, "status": draft.status}}}
     return AIMessage(content=draft.text, additional_kwargs=extra)
 
 
@@ -345,6 +368,12 @@ def _calls(thought: str, calls: Sequence[tuple[str, dict[str, Any]]]) -> AIMessa
     return AIMessage(content=thought, tool_calls=[
         {"name": name, "args": args, "id": "call_" + hashlib.sha256(f"{at}{name}{json.dumps(args, sort_keys=True, default=str)}".encode()).hexdigest()[:12]}
         for at, (name, args) in enumerate(calls)])
+
+
+def _points_nowhere(question: str) -> bool:
+    """"How would I monitor it?" as the first thing said: it points to something that wasn't named."""
+    points = re.search(r"(?i)\b(?:it|that one|them|they|these|those|the (?:two|other|former|latter|first|second)(?: one)?|this|that)\b", question)
+    return bool(points) and len(content_stems(question)) <= 1 and not re.search(r"(?i)\bit (?:is|matter|mean|help)s?\b", question)
 
 
 def _key(query: str) -> str:

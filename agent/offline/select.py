@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.evidence import Piece
+from agent.screening import is_planted
 from agent.sentences import Sentence, content_stems, quote, sentences_of
 from memory.base import Block
 from memory.errata import Errata, Erratum
@@ -13,12 +14,16 @@ from memory.errata import Errata, Erratum
 MAX_PIECES = 8
 PASSAGE_WEIGHT = 1.0
 GROUP_WEIGHT = 0.3
-LENGTH_COST = 0.3
+LENGTH_COST = 0.05
 MAX_UNIT_WORDS = 60
 MIN_UNIT_WORDS = 3
+FLOOR = 0.6
+MAX_ERRATA = 2
+RELEVANT_RANK = 2
+MIN_CLEAN_WORDS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Unit:
     """A contiguous run of one block's sentences: what the answer quotes. `value` orders units."""
 
@@ -44,7 +49,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Selection:
-    """Units in reading order, and the known errors that stand in passages close to them."""
+    """Units in reading order, and the known errors that stand in some of them."""
 
     units: tuple[Unit, ...]
     errata: tuple[tuple[Erratum, Unit], ...] = ()
@@ -63,11 +68,14 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
             by_block.setdefault(sentence.block, []).append(sentence)
         for number, sentences in by_block.items():
             block = piece.passage.blocks[number]
+            sentences = [sentence for sentence in sentences if not is_planted(sentence.plain)]
+            if not sentences:
+                continue
             if block.kind == "heading" or number >= len(piece.blocks):
                 continue
             run = _fit(sentences, wanted)
             text = " ".join(s.plain for s in run)
-            if len(text.split()) < MIN_UNIT_WORDS:
+            if len(text.split()) < MIN_UNIT_WORDS or _label_only(text) or (block.kind == "row" and block.context == block.heading):
                 continue
             value = ((1 - GROUP_WEIGHT) * piece.blocks[number] + GROUP_WEIGHT * groups[block.context]
                      + PASSAGE_WEIGHT * piece.score - LENGTH_COST * len(text.split()) / 100)
@@ -76,19 +84,29 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
 
 
 def pick(units: Sequence[Unit], budget: int, errata: Errata) -> Selection:
-    """The best units within `budget` words, without repetitions, in reading order; units that hold a known error are
-    set apart, so that a correction can take their place."""
+    """The best units within `budget` words, without repetitions, in reading order.
+
+    A sentence that holds a known error is quoted only when its block is among the best and its correction (whose words
+    count) comes with it; elsewhere the rest of its block is quoted without it.
+    """
     chosen: list[Unit] = []
-    wrong: list[tuple[Erratum, Unit]] = []
+    wrong: dict[str, tuple[Erratum, Unit]] = {}
     bags: list[frozenset[str]] = []
     spent = 0
-    for unit in units:
+    for rank, unit in enumerate(units):
+        if unit.value < FLOOR * units[0].value:
+            break
         if spent + unit.words > budget:
             continue
-        found = errata.in_text(unit.quote)
-        if found:
-            wrong.extend((erratum, unit) for erratum in found)
-            continue
+        found = [erratum for erratum in errata.in_text(unit.quote) if erratum.id not in wrong]
+        if found and rank < RELEVANT_RANK and len(wrong) + len(found) <= MAX_ERRATA:
+            wrong.update((erratum.id, (erratum, unit)) for erratum in found)
+            spent += sum(len(f"{e.problem} {e.right} {e.source}".split()) for e in found)
+        elif found or errata.in_text(unit.quote):
+            rest = _without(unit, errata)
+            if rest is None or spent + rest.words > budget:
+                continue
+            unit = rest
         bag = content_stems(unit.plain)
         if any(len(bag & other) > 0.8 * min(len(bag), len(other)) for other in bags if other and bag):
             continue
@@ -97,7 +115,28 @@ def pick(units: Sequence[Unit], budget: int, errata: Errata) -> Selection:
         spent += unit.words
     order = {number: rank for rank, number in enumerate(dict.fromkeys(unit.piece.n for unit in chosen))}
     chosen.sort(key=lambda unit: (order[unit.piece.n], unit.start))
-    return Selection(tuple(chosen), tuple(wrong))
+    return Selection(tuple(chosen), tuple(wrong.values()))
+
+
+def _without(unit: Unit, errata: Errata) -> Unit | None:
+    """The longest run of the unit's sentences in which no error stands, or None."""
+    inside = [s for s in sentences_of(unit.piece.passage) if unit.start <= s.start and s.end <= unit.end]
+    best: tuple[int, list[Sentence]] = (0, [])
+    for at in range(len(inside)):
+        for stop in range(len(inside), at, -1):
+            run = inside[at:stop]
+            words = sum(len(s.plain.split()) for s in run)
+            if words > best[0] and not errata.in_text(quote(unit.piece.passage, run[0].start, run[-1].end)):
+                best = (words, run)
+    words, run = best
+    if words < MIN_CLEAN_WORDS:
+        return None
+    return replace(unit, start=run[0].start, end=run[-1].end, plain=" ".join(s.plain for s in run))
+
+
+def _label_only(text: str) -> bool:
+    """A heading in disguise ("How they work:"): it announces an answer and holds none."""
+    return text.endswith(":") and len(text.split()) <= 12
 
 
 def _fit(sentences: Sequence[Sentence], wanted: frozenset[str]) -> list[Sentence]:

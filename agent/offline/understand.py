@@ -9,33 +9,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agent.followup import Past, Resolved, resolve, topic_of
+from agent.screening import is_hostile
 from agent.sentences import content_stems
 
 Intent = Literal["explain", "compare", "list", "why", "how", "define", "compute", "quiz", "quiz_answer", "hint", "give_up",
                  "continue", "shorter", "small_talk", "refuse", "gibberish", "empty", "about_self"]
 
-GREETING = re.compile(r"(?i)^\W*(?:hi|hey|hello|good (?:morning|evening|afternoon)|thanks?(?: you)?(?: (?:a lot|so much|very much))?|thx|cheers|bye|goodbye|"
-                      r"see you|great|nice|cool|awesome|got it|perfect|how are you(?: doing)?(?: today)?|what's up|sup|lol|haha)(?:\s+(?:there|tutor|all|everyone))?\W*$")
-SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt)|your name|help me use)\b")
-INJECTION = re.compile(
-    r"(?i)(?:\b(?:ignore|disregard|forget|override|bypass|drop|skip)\b[^.?!]{0,40}\b(?:all|any|your|previous|prior|above|earlier|the|these|those)\b[^.?!]{0,30}"
-    r"\b(?:instructions?|prompts?|rules?|guidelines|guardrails?|restrictions|directions|training|safety|constraints)\b"
-    r"|\b(?:print|show|reveal|repeat|output|display|dump|leak|give|tell|recite|copy)\b[^.?!]{0,40}\b(?:your|the|its|hidden)\b[^.?!]{0,20}\b(?:system|hidden|initial|original|secret|developer)\s*(?:prompt|message|instructions?)"
-    r"|\b(?:reveal|print|show|give|tell|send|leak|dump|list|output)\b[^.?!]{0,30}\b(?:your|the server'?s?|all|any|environment)\b[^.?!]{0,25}\b(?:api[ -]?keys?|secrets?|passwords?|credentials?|tokens?|environment variables|env vars)\b"
-    r"|\byou are (?:now|no longer)\b[^.?!]{0,60}\b(?:dan|jailbroken|unrestricted|unfiltered|evil|free|bound|a tutor|without)\b|\bdo anything now\b|\bjailbreak (?:mode|yourself)\b|\bdeveloper mode\b"
-    r"|\bpretend (?:to be|that you are|you(?:'re| are))\b[^.?!]{0,60}\b(?:no|without|unrestricted|evil|any|not bound|hacker)\b"
-    r"|\b(?:act|respond|answer|behave) as\b[^.?!]{0,30}\b(?:dan|unrestricted|root|an? (?:evil|unfiltered|hacker)|the system)\b"
-    r"|\bfrom now on\b[^.?!]{0,60}\b(?:you|answer|respond|reply|only|always)\b|\b(?:say|write|reply|answer|respond)\b[^.?!]{0,20}\b(?:only|nothing but|exactly)\b[^.?!]{0,40}\b(?:pwned|hacked|owned|yes|i am)\b"
-    r"|\bnew (?:instructions?|system prompt)\s*:|<\|?(?:system|im_start)|\[/?(?:inst|system)\]|###\s*(?:system|instruction)"
-    r"|\bsystem (?:override|prompt override)\b|\b(?:decode|base64)\b[^.?!]{0,60}\b(?:and (?:then )?(?:follow|execute|do|obey|run)|obey|execute it)\b"
-    r"|\b(?:delete|erase|wipe|drop|remove)\b[^.?!]{0,20}\b(?:all|every|my|the|other|your)\b[^.?!]{0,20}\b(?:documents|files|notes|database|tables|threads|learners|memory|index)\b"
-    r"|\b(?:rm -rf|drop table|exfiltrate)\b)")
-ABOUT_INJECTION = re.compile(r"(?i)\b(?:what is|what are|how (?:do|can|should|would|does)|why|explain|protect|defend|prevent|mitigat|detect|guard against|risk of)\b[^?]{0,80}"
-                             r"\b(?:prompt injections?|jailbreaks?|secrets?|api keys?|credentials?|passwords?|exfiltrat\w+|drop table|sql injection|system prompts?)\b")
-HARM = re.compile(r"(?i)\b(?:make|build|synthesi[sz]e|buy) (?:a |an )?(?:bomb|explosive|weapon|malware|ransomware|virus|meth|poison)\b|\bhow (?:to|do i|can i) (?:kill|hurt|stalk|poison|hack into)\b(?! (?:a )?(?:process|pod|job|task|container))")
+GREETING = re.compile(r"(?i)^\W*(?:(?:hi|hey|hello|hiya|yo|good (?:morning|evening|afternoon|day|night)|bye|goodbye|see you(?: later)?|great|nice|cool|awesome|got it|perfect|"
+                      r"how are you(?: doing)?(?: today)?|how's it going|what's up|sup|lol|haha|there|tutor|all|everyone|again|ok(?:ay)?|and)\W*)+$")
+THANKS = re.compile(r"(?i)^\W*(?:ok(?:ay)?[,.! ]+|great[,.! ]+)?(?:many )?(?:thanks?|thank you|thx|cheers|much appreciated)\b[^?]{0,80}$|^[^?]{0,30}\b(?:that (?:helped|cleared it up|makes sense)|i get it now|got it,? thanks)\b[^?]{0,30}$")
+FEELINGS = re.compile(r"(?i)\b(?:i'?m|i am|i feel)\b[^?]{0,25}\b(?:nervous|scared|afraid|anxious|stressed|tired|overwhelmed|frustrated|panicking|sad|lost)\b")
+SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt|person)|your name|help me use|"
+                  r"who am i (?:talking|speaking|chatting) (?:to|with)|what (?:are you able to|can i ask)|what do you (?:know|do))\b")
 QUIZ = re.compile(r"(?i)\b(?:quiz|test|examine|drill|interrogate) me\b|\b(?:ask|give|pose) (?:me )?(?:a |an |one |another |some )?(?:\w+ )?(?:question|quiz|exercise|flash ?card)s?\b|\bcheck my (?:understanding|knowledge)\b|\banother (?:question|one)\b")
 HINT = re.compile(r"(?i)\b(?:hints?|clue|nudge|pointer in the right direction|don't tell me the answer|without giving (?:it|the answer) away)\b")
-GIVE_UP = re.compile(r"(?i)^\W*(?:i )?(?:give up|don'?t know|no idea|dunno|i pass|pass|idk|just tell me|tell me(?: the answer)?|what(?:'s| is) the answer|show me the answer|the answer please|skip)\b.{0,30}$")
+GIVE_UP = re.compile(r"(?i)^\W*(?:ok(?:ay)?|well|hmm+|sorry|no)?\W*(?:i )?(?:give up|don'?t know|no idea|dunno|i pass|pass|idk|just tell me|tell me(?: the answer)?|what(?:'s| is) the answer|show me the answer|the answer please|skip)\b.{0,30}$")
 COMPARE = re.compile(r"(?i)\b(?:compare|comparison|contrast|difference[s]?|differ(?:s|ent|ently)?|versus|vs\.?|distinguish|trade-?offs? between|rather than|instead of|better than|or is it)\b|\bwhich (?:one |of (?:the|these) )?(?:\w+ ){0,3}(?:is|should|has|sends|uses|needs)\b.*\bor\b|\b\w+ or \w+\b.*\?\s*$|\b(?:which|what) of (?:the )?(?:two|both)\b")
 SIDES = (
     re.compile(r"(?i)\b(?:difference[s]?|trade-?offs?|comparison|distinction|contrast|distinguish|choose|choosing|decide|differ) (?:is there |exactly |really )?between (?P<a>.+?) (?:and|or|vs\.?|versus) (?P<b>.+?)(?:[?.!,;]|$)"),
@@ -52,6 +40,9 @@ DEFINE = re.compile(r"(?i)^\W*(?:what(?:'s| is| are| does)|define|meaning of|def
 HOW = re.compile(r"(?i)\bhow\b|\bsteps?\b|\bprocess\b|\bexplain how\b")
 COMPUTE = re.compile(r"(?i)\b(?:how (?:many|much|long|big|large|often)|calculate|compute|estimate|what(?:'s| is) the (?:qps|rps|throughput|downtime|availability|storage|bandwidth|memory|latency)|per (?:second|day|hour|minute|month|year)|simulate|run|plot|what (?:availability|qps|rps)|peak)\b")
 QUANTITY = re.compile(r"(?i)(?<![\w.])\d[\d,.]*\s*(?:%|[kmbtgp]i?b?\b|[a-z]+)?|\b(?:one|two|three|four|five|six) nines?\b")
+# Cyrillic and Greek letters that look Latin, as they come out of copied or disguised text.
+LOOKALIKES = str.maketrans("аеорсухіјѕԁɡһӏАВЕКМНОРСТУХІЈЅαορνικετΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+                           "aeopcyxijsdghlABEKMHOPCTYXIJSaopvikεtABEZHIKMNOPTYX".replace("ε", "e"))
 REVISIT = re.compile(r"(?i)^\W*(?:and |now |what (?:if|about) |same )?(?:with|at|for|using|make (?:it|that)|but with|if (?:it|there) (?:is|are|were))\b.*\d")
 GARBLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(.)\1{5,}", re.IGNORECASE)
 
@@ -76,6 +67,10 @@ def cleaned(question: str) -> str:
     'what is CDC?'
     """
     folded = unicodedata.normalize("NFKC", question)
+    if re.search(r"[A-Za-z]", folded):
+        folded = folded.translate(LOOKALIKES)
+    # Accents stacked on Latin letters are dropped: words are looked up without them anyway.
+    folded = "".join(c for c in unicodedata.normalize("NFD", folded) if unicodedata.category(c) != "Mn")
     visible = "".join(char for char in folded if char in "\n\t" or unicodedata.category(char) not in ("Cf", "Cc", "Co", "Cn", "Cs"))
     return " ".join(visible.split())
 
@@ -88,6 +83,12 @@ def understand(question: str, history: Sequence[Past]) -> Understanding:
     sides = _sides(text, resolved) if intent == "compare" else ()
     if intent == "compare" and not sides:
         intent = "explain"
+    past = history[-1] if history else None
+    if intent in ("hint", "give_up") and past is not None and past.pending:
+        asked = str(past.pending.get("query") or past.query or past.topic)
+        resolved = Resolved(asked, "follow_up", past.topic, past)
+    elif intent == "compare":
+        resolved = Resolved(resolved.query, resolved.kind, " and ".join(sides), resolved.past)
     numeric = bool(QUANTITY.search(text)) and bool(COMPUTE.search(text) or REVISIT.search(text))
     return Understanding(intent, text, resolved.query, resolved.topic or topic_of(text), resolved, sides, numeric)
 
@@ -95,9 +96,9 @@ def understand(question: str, history: Sequence[Past]) -> Understanding:
 def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
     if not text:
         return "empty"
-    if (INJECTION.search(text) and not ABOUT_INJECTION.search(text)) or HARM.search(text):
+    if is_hostile(text):
         return "refuse"
-    if GREETING.match(text):
+    if GREETING.match(text) or THANKS.match(text) or (FEELINGS.search(text) and "?" not in text):
         return "small_talk"
     if SELF.search(text) and len(content_stems(text)) <= 5:
         return "about_self"
@@ -123,8 +124,7 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
 
 
 def _gibberish(text: str) -> bool:
-    letters = [char for char in text if char.isalpha()]
-    if not letters:
+    if not re.search(r"[^\W\d_]{2}|[^\x00-\x7f]", text):
         return True
     words = re.findall(r"[^\W\d_]+", text)
     latin = [word for word in words if word.isascii()]

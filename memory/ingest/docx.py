@@ -29,9 +29,9 @@ MAX_SPAN = 50
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 MATH_TEXT = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 TRANSPARENT = frozenset(f"{W}{name}" for name in ("sdt", "sdtContent", "ins", "customXml", "smartTag", "moveTo"))
-# Deleted and moved text is no longer there, and a fallback repeats what its choice said.
+# Text that was moved away is no longer there (what was deleted has tags of its own); a fallback repeats its choice.
 OMITTED = frozenset(
-    {f"{W}del", f"{W}moveFrom", f"{W}pPr", f"{W}rPr", "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"}
+    {f"{W}moveFrom", f"{W}pPr", f"{W}rPr", "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"}
 )
 
 
@@ -55,7 +55,7 @@ def read_docx(data: bytes, path: Path) -> tuple[str, str]:
         named = (document.core_properties.title or "").strip()
     # Broken XML is a SyntaxError (lxml's), a missing part a KeyError, a wrong content type or number a ValueError.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, PythonDocxError, OpcError, SyntaxError, LookupError,
-            ValueError, AttributeError, NotImplementedError, EOFError, OSError) as error:
+            ValueError, TypeError, AttributeError, NotImplementedError, RecursionError, EOFError, OSError) as error:
         raise UnreadableDocument(f"{path} is damaged or no Word document; save it as .docx again.") from error
     return renderer.finish(), renderer.title or ("" if JUNK_TITLE.search(named) else named)
 

@@ -15,7 +15,7 @@ from memory.base import Block
 BOLD_LINE = re.compile(r"^(\*\*|__)(?P<label>[^*_].{0,120}?)(\*\*|__):?\s*$", re.DOTALL)
 LEAD = re.compile(r"^(?:[*+-]|\d+[.)])?\s*(?:\*\*|__)(?P<label>.+?)(?:\*\*|__)", re.DOTALL)
 MARKUP = re.compile(r"\*\*|__|`|(?<!\w)[*_]|[*_](?!\w)|^\s*(?:[*+-]|\d+[.)])\s+|^#+\s*|\\(?=[^\w\s])", re.MULTILINE)
-LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
+LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 PSEUDO_HEADING_LEVEL = 7
 BOILERPLATE_REPEATS = 4
 
@@ -45,7 +45,7 @@ def parse_markdown(text: str) -> list[Block]:
 
 
 def _parser() -> MarkdownIt:
-    return MarkdownIt("commonmark", {"maxNesting": 100}).enable("table")
+    return MarkdownIt("commonmark", {"maxNesting": 100}).enable("table").disable("inline")
 
 
 @dataclass

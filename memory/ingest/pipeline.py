@@ -85,6 +85,8 @@ def ingest_text(store: PassageStore, name: str, text: str) -> int:
 
 
 def _digest(file: Path) -> str:
+    if file.exists() and not file.is_file():
+        raise UnreadableDocument(f"{file} is no regular file; name a file or a folder.")
     try:
         with file.open("rb") as stream:
             inner = hashlib.file_digest(stream, "sha256").hexdigest()

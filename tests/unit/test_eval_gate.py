@@ -83,7 +83,7 @@ def test_only_the_same_cases_are_paired() -> None:
         compare(before, _run(_level(0.5, 4), seed=2))
 
 
-def test_a_failed_case_counts_as_zero_but_not_as_brief() -> None:
+def test_a_failed_case_counts_as_zero_but_has_no_cost() -> None:
     before = _run(_level(0.9, 12, words=80.0))
     values = _level(0.9, 12, words=80.0) | {"c0": dict.fromkeys(("facts", "words", "completed"), 0.0)}
     changes = {change.metric: change for change in compare(before, _run(values, error="c0")).changes}

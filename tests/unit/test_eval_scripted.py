@@ -40,6 +40,11 @@ def test_search_puts_the_passage_with_the_rarest_shared_words_first() -> None:
     assert ScriptedSubject(DOCUMENTS).search("zebra", 5) == [] == ScriptedSubject().search("kafka", 5)
 
 
+def test_one_rare_word_outweighs_two_common_ones() -> None:
+    text = "\n\n".join(["A quorum decides.", *(f"Common usual number {number}." for number in range(5))])
+    assert ScriptedSubject({"a.md": text}).search("common usual quorum", 1)[0].passage.text == "A quorum decides."
+
+
 def test_a_fresh_subject_knows_more_and_leaves_the_first_untouched() -> None:
     subject = ScriptedSubject(DOCUMENTS)
 

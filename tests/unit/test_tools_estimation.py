@@ -90,17 +90,16 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
               {"servers": 4, "service_rps": 50, "arrival_rps": 170}],
     "cache": [{"slots": 1000, "items": 10_000}, {"items": 100_000, "zipf": 0.8, "slots": 20_000},
               {"items": 1_000_000, "zipf": 0.8}, {"items": 10_000, "zipf": 1.0, "slots": 2000}],
-    "quorum": [{}, {"replicas": 5, "write_quorum": 3}, {"replicas": 5, "read_quorum": 2, "write_quorum": 2}, {
-        "availability": 0.999, "read_quorum": 2}],
-    "slo-burn": [{}, {"slo": 0.9995, "days": 28}, {"error_rate": 0.005}, {"error_rate": 0.02}, {"error_rate": 0.1}],
+    "quorum": [{}, {"replicas": 5, "write_quorum": 3}, {"replicas": 5, "read_quorum": 2, "write_quorum": 2},
+               {"availability": 0.999, "read_quorum": 2}],
+    "slo-burn": [{}, {"slo": 0.9995, "days": 28}, *({"error_rate": rate} for rate in (0.005, 0.02, 0.1))],
     "ab-test": [{}, {"p1": 0.2, "p2": 0.25}, {"looks": 10}, {"p1": 0.1, "p2": 0.11, "users_per_day": 20_000}],
     "canary": [{}, {"rps": 500, "canary_fraction": 0.02, "minutes": 5},
                {"baseline_error": 0, "canary_error": 0.001, "canary_fraction": 0.1, "rps": 100, "minutes": 5}],
     "availability": [{"in_series": 5}, {}, {"availability": 0.99, "replicas": 2, "common_cause": 0.1}],
     "availability-tree": [{"tree": tree} for tree in (
         "series(lb:99.99%, parallel(web:99%, web:99%))", "2of3(a:99%, b:99%, c:99%)", "series(api:99.9%, db:99.95%)",
-        "parallel(2 x node:99%, beta=0.1)")],
-}
+        "parallel(2 x node:99%, beta=0.1)")]}
 """Arguments that a careful reader takes from each question, in the order of the tool's asks; the rest are defaults."""
 
 
@@ -131,20 +130,19 @@ def test_refusals_say_what_to_do(name: str, args: dict[str, Any], says: str) -> 
 @few
 def test_sheet_adds_up(users: float, actions: float, ratio: float, copies: int) -> None:
     args = {"daily_users": users, "actions_per_user_day": actions, "read_write": ratio, "replicas": copies, "compression": 4}
-    result = run("traffic-sheet", args)
-    found = result.values
+    found, series = run("traffic-sheet", args).values, run("traffic-sheet", args).series
     assert found["read_qps"] + found["write_qps"] == pytest.approx(found["qps"])
     assert found["read_qps"] == pytest.approx(ratio * found["write_qps"], rel=1e-6, abs=1e-9 * found["qps"])
     assert found["storage_TB"] == pytest.approx(copies * found["items_stored"] * 1000 / 4 / 1e12)
     assert found["servers"] <= found["servers_at_70_percent"]
     assert all(low * 0.999999 <= found["storage_TB"] <= high * 1.000001
-               for low, high in zip(result.series["low"], result.series["high"], strict=True))
+               for low, high in zip(series["low"], series["high"], strict=True))
 
 
 def test_sheet_keeps_given_writes_and_names_the_widest_doubt() -> None:
     result = run("traffic-sheet", {"writes_per_user_day": 2, "read_write": 9})
-    assert result.values["requests_per_day"] == 2e8 and "read_write" not in result.series["assumption"]
-    assert result.values["dominant_assumption"] == "item_bytes"
+    assert result.values["requests_per_day"] == 2e8 and result.values["dominant_assumption"] == "item_bytes"
+    assert "read_write" not in result.series["assumption"]
     assert run("traffic-sheet", {"tornado_of": "peak_qps"}).values["dominant_assumption"] == "per_user"
 
 
@@ -166,9 +164,9 @@ def test_queue_obeys_little_and_erlang_and_a_long_limit_is_none(servers: int, lo
     assert all(capped[key] == pytest.approx(free[key], rel=1e-6) for key in ("W_ms", "p99_ms", "Lq", "p_wait"))
     assert short["p99_ms"] <= free["p99_ms"] * (1 + 1e-9) and short["blocking"] > 0
     assert short["throughput_rps"] == pytest.approx(args["arrival_rps"] * (1 - short["blocking"]))
-    erlangs = load * servers
-    terms = [erlangs**n / math.factorial(n) for n in range(servers + 1)]
-    assert value("queue.erlang_b", servers=servers, erlangs=erlangs) == pytest.approx(terms[-1] / sum(terms), rel=1e-9)
+    assert short["Lq"] == pytest.approx(short["throughput_rps"] * short["Wq_ms"] / 1000)
+    terms = [(load * servers) ** n / math.factorial(n) for n in range(servers + 1)]
+    assert value("queue.erlang_b", servers=servers, erlangs=load * servers) == pytest.approx(terms[-1] / sum(terms), rel=1e-9)
     one = run("queue", {"arrival_rps": load * 100, "service_rps": 100, "queue_limit": 9}).values["blocking"]
     assert one == pytest.approx(value("queue.mm1k_blocking", **{"lambda": load * 100, "mu": 100, "K": 10}))
 
@@ -193,11 +191,11 @@ def test_hit_ratios_keep_their_order(n: int, zipf: float, share: float) -> None:
     assert value("cache.slots_for_hit", n=n, zipf=zipf, hit=ideal) == pytest.approx(slots, abs=1)
 
 
-@pytest.mark.parametrize(("zipf", "share"), [(0.6, 0.52), (0.8, 0.71), (1.0, 0.89), (1.2, 0.98)])
+@pytest.mark.parametrize(("zipf", "share"), [(0.6, 0.524), (0.8, 0.708), (1.0, 0.888), (1.2, 0.977)])
 def test_banded_sums_equal_plain_ones(zipf: float, share: float) -> None:
     masses = [rank**-zipf for rank in range(1, 100_001)]
     assert value("cache.top_share", n=100_000, zipf=zipf, frac=0.3) == pytest.approx(sum(masses[:30_000]) / sum(masses), rel=1e-8)
-    assert value("cache.top20_share", n=1_000_000, zipf=zipf) == pytest.approx(share, abs=0.008)
+    assert value("cache.top20_share", n=1_000_000, zipf=zipf) == pytest.approx(share, abs=0.0005)
 
 
 @pytest.mark.parametrize("policy", ["LRU", "LFU", "TTL"])

@@ -35,7 +35,7 @@ def _tools() -> dict[str, Tool]:
 TOOLS = _tools()
 BIG = [each for each in TOOLS.values() if each.kind != "formula"]
 CASES = [(tool.name, case) for tool in TOOLS.values() for case in tool.cases if not case.shown]
-quick = settings(max_examples=40, deadline=None)
+quick = settings(max_examples=25, deadline=None)
 
 
 def values(tool: str, seed: int = 0, **args: Any) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
 HOURS_PER_YEAR = 365 * 24
 """The 365-day year; 365.25 days would give 8,766 h."""
 
-_A = {"ge": 0.0, "le": 1.0, "unit": "fraction", "words": ["availability", "available", "uptime"]}
+_A: dict[str, Any] = {"ge": 0.0, "le": 1.0, "unit": "fraction", "words": ["availability", "available", "uptime"]}
 
 
 @formula("avail.downtime_h_per_yr", unit="h/year", cases=[
@@ -55,7 +56,7 @@ def parallel_common_cause(
 ) -> float:
     """Availability of n replicas when a share beta of failures takes all of them down at once (beta-factor model)."""
     down = 1 - a
-    return (1 - beta * down) * (1 - ((1 - beta) * down) ** n)
+    return max(0.0, 1 - beta * down - ((1 - beta) * down) ** n)
 
 
 @formula("avail.k_of_n", unit="fraction", cases=[
@@ -73,8 +74,9 @@ def k_of_n(
 class Availability(Params):
     availability: float = param(0.999, ge=0.0, le=1.0, unit="fraction", words=["availability", "nines", "uptime", "each"])
     in_series: int = param(1, ge=1, le=1_000, unit="components",
-                           words=["in series", "dependencies", "services in a row", "chain", "serial"])
-    replicas: int = param(1, ge=1, le=100, unit="replicas", words=["replicas", "copies", "redundant", "parallel", "nodes"])
+                           words=["in series", "dependencies", "services in a row", "chain", "serial", "services", "components",
+                                  "one after the other", "in sequence"])
+    replicas: int = param(1, ge=1, le=100, unit="replicas", words=["replicas", "copies", "redundant", "in parallel", "nodes", "machines"])
     needed: int = param(1, ge=1, le=100, unit="replicas", words=["needed", "quorum", "at least", "of"])
     common_cause: float = param(0.0, ge=0.0, le=0.5, unit="fraction", words=["common cause", "beta", "correlated"])
 
@@ -105,7 +107,7 @@ def availability(p: Availability, seed: int) -> ToolResult:
     independent = math.fsum(
         math.comb(p.replicas, i) * own**i * (1 - own) ** (p.replicas - i) for i in range(p.needed, p.replicas + 1)
     )
-    stage = (1 - p.common_cause * down) * independent if p.replicas > 1 else p.availability
+    stage = max(0.0, independent - p.common_cause * down) if p.replicas > 1 else p.availability
     total = round(stage**p.in_series, 15)
     naive_stage = math.fsum(
         math.comb(p.replicas, i) * p.availability**i * down ** (p.replicas - i) for i in range(p.needed, p.replicas + 1)

@@ -13,6 +13,7 @@ _SLACK: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["delta
 _K: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count", "words": ["releases", "queries", "k", "times"]}
 _SENSITIVITY: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "count", "words": ["sensitivity", "clip norm"]}
 _SIGMA: dict[str, Any] = {"ge": 1e-3, "le": 1e6, "unit": "count", "words": ["sigma", "noise multiplier", "noise"]}
+_LIST = param(min_length=1, max_length=10_000, words=["epsilons"])
 _DRV = "Dwork, Rothblum & Vadhan, FOCS 2010"
 
 
@@ -69,7 +70,7 @@ def compose_crossover(eps: float = param(**_EPS), delta_prime: float = param(1e-
 @formula("dp.compose_list", cases=[
     Case({"eps": [0.5, 0.3, 0.2]}, {"result": 1.0}, rel=1e-12, source="sum of epsilons"),
 ])
-def compose_list(eps: list[float] = param(min_length=1, max_length=10_000, words=["epsilons"])) -> float:
+def compose_list(eps: list[float] = _LIST) -> float:
     """Total epsilon of releases with different epsilons about the same people: their sum."""
     return math.fsum(eps)
 
@@ -77,7 +78,7 @@ def compose_list(eps: list[float] = param(min_length=1, max_length=10_000, words
 @formula("dp.compose_parallel", cases=[
     Case({"eps": [0.5, 0.3, 0.2]}, {"result": 0.5}, rel=1e-12, source="McSherry, SIGMOD 2009: disjoint data"),
 ])
-def compose_parallel(eps: list[float] = param(min_length=1, max_length=10_000, words=["epsilons"])) -> float:
+def compose_parallel(eps: list[float] = _LIST) -> float:
     """Total epsilon of releases about disjoint sets of people: their maximum."""
     return max(eps)
 
@@ -201,7 +202,8 @@ def rdp_gaussian(
 
 
 @formula("dp.rdp_to_eps", cases=[
-    Case({"alpha": 10, "rdp": 0.3125, "delta": 1e-5}, {"result": 1.591714}, abs=1e-6, source="Mironov: rdp + ln(1/delta)/(alpha-1)"),
+    Case({"alpha": 10, "rdp": 0.3125, "delta": 1e-5}, {"result": 1.591714}, abs=1e-6,
+         source="Mironov, arXiv 1702.07476: rdp + ln(1/delta) / (alpha-1)"),
 ])
 def rdp_to_eps(
     alpha: float = param(gt=1, le=1e6, unit="count", words=["order", "alpha"]),

@@ -33,7 +33,7 @@ def ks_critical(
     Case({"D": 0.02, "n_each": 10_000}, {"result": 0.036631}, rel=1e-3, source="same D, more rows"),
     Case({"D": 0.02, "n_each": 100_000}, {"result": 8.4967e-18}, rel=1e-3, source="same D, more rows"),
 ])
-def ks_p_asymptotic(D: float = param(**_D), n_each: int = param(**_N)) -> float:  # noqa: N803
+def ks_p_asymptotic(D: float = param(**_D), n_each: int = param(**_N)) -> float:
     """Two-sample KS p-value for a distance D with n rows on each side (asymptotic, without small-sample correction)."""
     return _kolmogorov(D * math.sqrt(n_each / 2))
 
@@ -41,7 +41,7 @@ def ks_p_asymptotic(D: float = param(**_D), n_each: int = param(**_N)) -> float:
 @formula("drift.ks_p", cases=[
     Case({"D": 0.02, "n": 10_000, "m": 10_000}, {"result": 0.036631}, rel=1e-3, source="as drift.ks_p_asymptotic"),
 ])
-def ks_p(D: float = param(**_D), n: int = param(**_N),  # noqa: N803
+def ks_p(D: float = param(**_D), n: int = param(**_N),
          m: int = param(0, ge=0, le=10**12, unit="count", help="0 means n", words=["m", "current"])) -> float:
     """Two-sample KS p-value for a distance D and samples of n and m rows (asymptotic)."""
     return _kolmogorov(D / math.sqrt(1 / n + 1 / (m or n)))
@@ -50,7 +50,7 @@ def ks_p(D: float = param(**_D), n: int = param(**_N),  # noqa: N803
 @formula("drift.ks_n_needed", unit="count", cases=[
     Case({"D": 0.02, "alpha": 0.05}, {"result": 9223}, source="2*(1.3581/0.02)**2 rounded up"),
 ])
-def ks_n_needed(D: float = param(gt=0, le=1, words=_D["words"]), alpha: float = param(0.05, **_ALPHA)) -> int:  # noqa: N803
+def ks_n_needed(D: float = param(gt=0, le=1, words=_D["words"]), alpha: float = param(0.05, **_ALPHA)) -> int:
     """Rows on each side from which a KS distance of D is significant: any D is, given enough rows."""
     return math.ceil(-math.log(alpha / 2) / D**2)
 

@@ -18,8 +18,8 @@ _LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words":
 _WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
-_R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second"]}
-_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps"]}
+_R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
+_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted"]}
 _NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["nodes", "gateways", "instances"]}
 _SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
 
@@ -105,13 +105,13 @@ def max_rolling(window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)
     return limiters.worst_window(stream.times_ms, stream.costs, _ms(window_s))
 
 
-@formula("ratelimit.counter_estimate", unit="requests", cases=[
+@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
 ])
 def counter_estimate(
     prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window"]),
-    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far"]),
-    elapsed_s: float = param(words=["elapsed", "into the window"], **_SECONDS), window_s: float = param(**_WINDOW),
+    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one"]),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed"], **_SECONDS), window_s: float = param(**_WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
     if elapsed_s > window_s:
@@ -139,7 +139,7 @@ def fixed_worst(limit: int = param(**_LIMIT)) -> int:
     return 2 * limit
 
 
-@formula("ratelimit.token_max", unit="requests", cases=[
+@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most"], cases=[
     Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
 ], asks=[Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
 def token_max(
@@ -150,7 +150,7 @@ def token_max(
     return N + R_per_s * T_s
 
 
-@formula("ratelimit.token_wait_s", unit="s", cases=[
+@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After"], cases=[
     Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
 ])
 def token_wait_s(
@@ -173,11 +173,11 @@ def token_burst_s(
     return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
 
 
-@formula("ratelimit.queue_wait_s", unit="s", cases=[
+@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait"], cases=[
     Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
 ])
 def queue_wait_s(
-    ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued"]),
+    ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),
     R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["leak rate", "drain", "rate"]),
 ) -> float:
     """Wait of a request in a leaky queue with that many before it: ahead / R."""
@@ -192,7 +192,7 @@ def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "int
     return math.floor(round(R_per_s * T_s, 9)) + 1
 
 
-@formula("ratelimit.log_entries", unit="count", cases=[
+@formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
 ], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
 def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) -> float:

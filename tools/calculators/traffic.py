@@ -14,10 +14,12 @@ class TrafficSheet(Params):
     daily_users: float = param(1e7, ge=1, le=1e10, unit="users",
                                words=["daily users", "daily active users", "dau", "users", "people", "customers"])
     actions_per_user_day: float | None = param(
-        None, ge=0, le=1e5, unit="count", words=["actions", "requests each", "requests per user", "times a day", "each"],
+        None, ge=0, le=1e5, unit="count", words=["actions", "requests each", "requests per user", "times a day", "each", "reads", "calls", "queries", "searches",
+                                     "page views"],
         help="all requests of a user in a day; 10 when no volume is given")
     writes_per_user_day: float | None = param(
-        None, ge=0, le=1e5, unit="count", words=["writes", "posts", "uploads", "new items", "items stored", "store"],
+        None, ge=0, le=1e5, unit="count", words=["writes", "posts", "uploads", "new items", "items stored", "store", "items a day", "photos a day", "events a day",
+                                     "messages a day", "records a day", "rows a day", "photos", "events", "messages", "videos", "documents"],
         help="items that a user stores in a day; reads follow from read_write when actions aren't given")
     requests_per_day: float | None = param(
         None, ge=0, le=1e15, unit="requests/day", words=["requests a day", "requests per day", "calls a day", "daily requests"],
@@ -26,11 +28,11 @@ class TrafficSheet(Params):
     read_write: float = param(4.0, ge=0, le=1e5, unit="count",
                               words=["read:write", "reads per write", "read-write ratio", "reads for each write"])
     item_bytes: float = param(1_000.0, ge=1, le=1e12, unit="bytes",
-                              words=["item", "item size", "each", "object", "payload", "record", "photo", "message"])
-    total_items: float | None = param(None, ge=1, le=1e14, unit="count", words=["items in total", "items exist", "catalogue"],
+                              words=["item", "item size", "each", "object", "payload", "record", "photo", "message", "apiece"])
+    total_items: float | None = param(None, ge=1, le=1e14, unit="count", words=["items in total", "items exist", "catalogue", "items are hot", "objects in total"],
                                       help="items that exist; otherwise what the retention accumulates")
     retention_days: float = param(1825.0, ge=1, le=36_500, unit="days", words=["retention", "kept", "for", "keep", "years"])
-    replicas: int = param(3, ge=1, le=5, unit="replicas", words=["replicas", "copies", "replication", "times replicated"])
+    replicas: int = param(3, ge=1, le=5, unit="replicas", words=["replicas", "copies", "replication", "replication factor", "times replicated"])
     compression: float = param(1.0, ge=1, le=100, unit="count", words=["compression", "compressed", "compresses"])
     hot_fraction: float = param(0.2, ge=0, le=1, unit="fraction", words=["hot", "cached", "working set", "popular"])
     latency_ms: float = param(200.0, gt=0, le=600_000, unit="ms", words=["latency", "takes", "each request", "response time"])
@@ -53,7 +55,7 @@ _BARE_COUNT = ("servers is the bare count at 100% utilisation, where queues grow
 
 @tool("traffic-sheet", group="A",
       words=["qps", "requests per second", "peak", "storage", "bandwidth", "how many servers", "back of the envelope",
-             "estimate the traffic", "capacity", "dau", "requests per day"],
+             "estimate the traffic", "capacity", "dau", "requests per day", "disk", "load per second", "average load", "users a day"],
       example={"daily_users": 1e7, "actions_per_user_day": 10, "peak_ratio": 3},
       cases=[
           Case({"daily_users": 1e7, "actions_per_user_day": 10, "peak_ratio": 3}, {"peak_qps": 3472.2222}, rel=1e-7,

@@ -106,11 +106,11 @@ def draw(shift: Shift, n: int, rng: np.random.Generator) -> tuple[Floats, Floats
 
 
 def recorded(values: Any, reference: Reference) -> Floats:
-    """The values as the system records them: as they are, skewed by exp(x/2), or uniform. Ranks stay, means don't."""
+    """The values as the system records them: as they are, skewed by ln(1 + e^x), or uniform. Ranks stay, means don't."""
     from scipy.special import ndtr
 
     if reference == "skewed":
-        return np.exp(np.asarray(values) / 2)
+        return np.asarray(np.logaddexp(0.0, values), dtype=float)
     return np.asarray(ndtr(values) if reference == "uniform" else values, dtype=float)
 
 

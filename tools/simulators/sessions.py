@@ -6,21 +6,21 @@ Most sessions are counted by array; only those that a late event could have spli
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tools.base import ToolError
-from tools.simulators.windows import Bools, Firings, Ints, Outcome, watermark_before
+from tools.simulators.windows import Bools, Firings, Ints, Outcome, in_order, joined, watermark_before
 
 MAX_EVENTS = 300_000
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Window:
     """A merged window [start, end) with what it holds; `emitted`: a result of it, or of a part of it, has come out;
-    `due`: the watermark has yet to fire it."""
+    `due`: the watermark has yet to fire it. Mutable, for it lives in the one loop that is hot."""
 
     start: int
     end: int
@@ -30,51 +30,45 @@ class _Window:
     due: bool = True
 
 
-@dataclass(frozen=True)
-class _Emission:
-    at: int
-    by_watermark: bool
-    again: bool
-    start: int
-    end: int
-    count: int
-
-
 def sessions(times: Ints, after: Ints, gap: int, lateness: int = 0, flush: bool = False) -> Outcome:
     """Sessions over one or more events in order of arrival.
 
-    Each event opens [t, t + gap); windows that overlap or touch merge. A window fires when the watermark reaches its last
-    millisecond and is dropped once the watermark has reached that plus `lateness`; an event is late if its window is past
-    that and touches no live one. A later event can extend a session that has fired: the longer one fires again. Other
-    arguments and the result as for `windows.fixed`. Raises ToolError over MAX_EVENTS events.
-    """
+    Each event opens [t, t + gap); windows that overlap or touch merge. A window fires when the watermark reaches its
+    last millisecond and is dropped once the watermark has reached that plus `lateness`; an event is late if its window
+    is past that and touches no live one. A later event can extend a session that has fired: the longer one fires again.
+    Other arguments and the result as for `windows.fixed`. Raises ToolError over MAX_EVENTS events. """
     n = len(times)
     if n > MAX_EVENTS:
         raise ToolError(f"The trace has {n:,} events; sessions take at most {MAX_EVENTS:,}.")
-    order = np.argsort(times, kind="stable")
+    order, met = np.argsort(times, kind="stable"), watermark_before(after)
     ordered = times[order]
     begins = np.concatenate([[True], np.diff(ordered) > gap])
-    cluster = np.cumsum(begins) - 1
     edges = np.append(np.flatnonzero(begins), n)
-    clean = _unsplit(ordered, watermark_before(after)[order], cluster, edges, gap)
+    cluster = np.cumsum(begins) - 1
+    clean = _unsplit(ordered, met[order], cluster, edges, gap)
     start, end = ordered[edges[:-1]][clean], ordered[edges[1:] - 1][clean] + gap
-    opened = np.minimum.reduceat(order, edges[:-1])[clean]
-    done = [_Window(*each) for each in zip(start.tolist(), end.tolist(), np.diff(edges)[clean].tolist(), opened.tolist(),
-                                           strict=True)]
-    fires_at = np.searchsorted(after, end - 1).tolist()
-    emitted = [_Emission(min(at, n), True, False, each.start, each.end, each.count)
-               for each, at in zip(done, fires_at, strict=True) if at < n or flush]
-    unfired, late = 0 if flush else sum(at >= n for at in fires_at), []
-    for which in np.flatnonzero(~clean).tolist():
-        mine = np.sort(order[edges[which]:edges[which + 1]])
-        replay = _Replay(gap, lateness, after)
-        replay.run(mine.tolist(), times[mine].tolist(), watermark_before(after)[mine].tolist(), flush)
-        done, emitted, late = done + replay.done, emitted + replay.emitted, late + replay.late
-        unfired += 0 if flush else sum(each.due for each in replay.done)
-    return Outcome(_firings(emitted), np.sort(np.array(late, dtype=np.int64)), len(late), unfired,
-                   _column(each.opened for each in done),
-                   np.searchsorted(after, _column(each.end for each in done) - 1 + lateness),
-                   _column(each.count for each in done))
+    fires_at = np.searchsorted(after, end - 1)
+    fires = (fires_at < n) | flush
+    whole = Firings(np.minimum(fires_at, n)[fires], np.zeros(int(fires.sum()), dtype=np.bool_), start[fires],
+                    end[fires],
+                    np.diff(edges)[clean][fires])
+    replay = _Replay(gap, lateness)
+    split = np.flatnonzero(~clean[cluster])
+    by_cluster = order[split][np.lexsort((order[split], cluster[split]))]
+    events, at, marks = by_cluster.tolist(), times[by_cluster].tolist(), met[by_cluster].tolist()
+    until = 0
+    for length in np.diff(edges)[~clean].tolist():
+        since, until = until, until + length
+        replay.run(events[since:until], at[since:until], marks[since:until], 2**62 if flush else int(after[-1]))
+    done = replay.done
+    by_mark = _firings([(-1, *each) for each in replay.by_watermark])
+    by_mark = replace(by_mark, at=np.searchsorted(after, by_mark.end - 1))
+    return Outcome(in_order(_firings(sorted(replay.by_event)), joined(whole, by_mark)),
+                   np.sort(np.array(replay.late, dtype=np.int64)), len(replay.late),
+                   0 if flush else int((~fires).sum()) + sum(each.due for each in done),
+                   np.append(np.minimum.reduceat(order, edges[:-1])[clean], _column([each.opened for each in done])),
+                   np.searchsorted(after, np.append(end, _column([each.end for each in done])) - 1 + lateness),
+                   np.append(np.diff(edges)[clean], _column([each.count for each in done])))
 
 
 def _unsplit(ordered: Ints, met: Ints, cluster: Ints, edges: Ints, gap: int) -> Bools:
@@ -84,65 +78,83 @@ def _unsplit(ordered: Ints, met: Ints, cluster: Ints, edges: Ints, gap: int) -> 
     extended = np.append(met[1:] < ordered[:-1] + gap - 1, True)
     extended[edges[1:] - 1] = True
     split = ~extended | (met >= last[cluster])
-    return np.bincount(cluster[split], minlength=len(last)) == 0
+    whole: Bools = np.bincount(cluster[split], minlength=len(last)) == 0
+    return whole
 
 
 class _Replay:
-    """One cluster, event by event."""
+    """Clusters that may be split, event by event, one after the other. Emissions are (again, start, end, count), those
+    by an event with its index before them."""
 
-    def __init__(self, gap: int, lateness: int, after: Ints) -> None:
-        self.gap, self.lateness, self.after = gap, lateness, after
+    def __init__(self, gap: int, lateness: int) -> None:
+        self.gap, self.lateness = gap, lateness
         self.live: list[_Window] = []
         self.starts: list[int] = []
         self.done: list[_Window] = []
-        self.emitted: list[_Emission] = []
+        self.by_watermark: list[tuple[bool, int, int, int]] = []
+        self.by_event: list[tuple[int, bool, int, int, int]] = []
         self.late: list[int] = []
 
-    def run(self, events: list[int], times: list[int], met: list[int], flush: bool) -> None:
+    def run(self, events: list[int], times: list[int], met: list[int], final: int) -> None:
         for event, time, watermark in zip(events, times, met, strict=True):
-            self._advance(watermark)
+            if self.live and self.live[0].end <= watermark + 1:
+                self._advance(watermark)
             self._add(event, time, watermark)
-        self._advance(2**62 if flush else int(self.after[-1]))
+        self._advance(final)
         self.done += self.live
+        self.live, self.starts = [], []
 
     def _advance(self, watermark: int) -> None:
         """Live windows never touch, so they lie in order of their ends too."""
         gone = 0
-        for place, each in enumerate(self.live):
+        for each in self.live:
             if each.end - 1 > watermark:
                 break
             if each.due:
-                at = int(np.searchsorted(self.after, each.end - 1))
-                self.emitted.append(_Emission(at, True, each.emitted, each.start, each.end, each.count))
-                self.live[place] = replace(each, emitted=True, due=False)
+                self.by_watermark.append((each.emitted, each.start, each.end, each.count))
+                each.emitted, each.due = True, False
             gone += each.end - 1 + self.lateness <= watermark
-        self.done += self.live[:gone]
-        del self.live[:gone], self.starts[:gone]
+        if gone:
+            self.done += self.live[:gone]
+            del self.live[:gone], self.starts[:gone]
 
     def _add(self, event: int, time: int, watermark: int) -> None:
-        until = bisect_right(self.starts, time + self.gap)
-        since = until
+        until = since = bisect_right(self.starts, time + self.gap)
         while since and self.live[since - 1].end >= time:
             since -= 1
-        met = self.live[since:until]
-        end = max([time + self.gap, *(each.end for each in met)])
-        if not met and end - 1 + self.lateness <= watermark:
-            self.late.append(event)
-            return
-        merged = _Window(min([time, *(each.start for each in met)]), end, 1 + sum(each.count for each in met),
-                         min([event, *(each.opened for each in met)]), any(each.emitted for each in met), end - 1 > watermark)
+        if since == until:
+            if time + self.gap - 1 + self.lateness <= watermark:
+                self.late.append(event)
+                return
+            merged = _Window(time, time + self.gap, 0, event)
+            self.live.insert(since, merged)
+            self.starts.insert(since, time)
+        else:
+            merged = self._merge(since, until, time)
+        merged.count += 1
+        merged.due = merged.end - 1 > watermark
         if not merged.due:
-            self.emitted.append(_Emission(event, False, merged.emitted, merged.start, end, merged.count))
-            merged = replace(merged, emitted=True)
-        self.live[since:until], self.starts[since:until] = [merged], [merged.start]
+            self.by_event.append((event, merged.emitted, merged.start, merged.end, merged.count))
+            merged.emitted = True
+
+    def _merge(self, since: int, until: int, time: int) -> _Window:
+        """The live windows from `since` to `until` made one that also spans the event's."""
+        merged = self.live[since]
+        merged.start, merged.end = min(merged.start, time), max(self.live[until - 1].end, time + self.gap)
+        for each in self.live[since + 1:until]:
+            merged.count += each.count
+            merged.opened = min(merged.opened, each.opened)
+            merged.emitted |= each.emitted
+        self.starts[since] = merged.start
+        del self.live[since + 1:until], self.starts[since + 1:until]
+        return merged
 
 
-def _firings(emitted: list[_Emission]) -> Firings:
-    emitted = sorted(emitted, key=lambda each: (each.at, each.by_watermark, each.end))
-    return Firings(_column(each.at for each in emitted), np.array([each.again for each in emitted], dtype=np.bool_),
-                   _column(each.start for each in emitted), _column(each.end for each in emitted),
-                   _column(each.count for each in emitted))
+def _firings(rows: Sequence[tuple[int, bool, int, int, int]]) -> Firings:
+    """Of (event, again, start, end, count) rows."""
+    at, again, start, end, count = ([row[place] for row in rows] for place in range(5))
+    return Firings(_column(at), np.array(again, dtype=np.bool_), _column(start), _column(end), _column(count))
 
 
-def _column(values: Iterable[int]) -> Ints:
-    return np.fromiter(values, dtype=np.int64)
+def _column(values: Sequence[int]) -> Ints:
+    return np.array(values, dtype=np.int64)

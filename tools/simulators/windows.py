@@ -27,8 +27,8 @@ _BLOCK = 32_768
 
 @dataclass(frozen=True)
 class Firings:
-    """What a run emitted, in order, one entry each: `at` is the index of the event with which it came out (the number of
-    events at the end of the stream), `again` marks refirings, [`start`, `end`) is the window in ms."""
+    """What a run emitted, in order, one entry each: `at` is the index of the event with which it came out (the number
+    of events at the end of the stream), `again` marks refirings, [`start`, `end`) is the window in ms."""
 
     at: Ints
     again: Bools
@@ -41,6 +41,9 @@ class Firings:
         kinds = ["re" if again else "fire" for again in self.again.tolist()]
         columns = [kinds, self.start.tolist(), *([self.end.tolist()] if ends else []), self.count.tolist()]
         return [list(row) for row in zip(*columns, strict=True)]
+
+    def taken(self, which: Ints) -> Firings:
+        return Firings(self.at[which], self.again[which], self.start[which], self.end[which], self.count[which])
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,8 @@ def fixed(times: Ints, after: Ints, size: int, slide: int, lateness: int = 0, of
     held = panes - np.bincount(code[dropped], minlength=len(first))
     timely = panes - np.bincount(code, minlength=len(first))
     fires_at, live = np.searchsorted(after, last), held > 0
-    firings = in_order(_on_time(fires_at, timely, first, size, n, flush),
-                     _refirings(event[~dropped], code[~dropped], timely, first, size))
+    firings = in_order(_refirings(event[~dropped], code[~dropped], timely, first, size),
+                       _on_time(fires_at, timely, first, size, n, flush))
     # the newest window of an event is the last to close, so an event is in no window at all if it missed that one
     return Outcome(firings, event[dropped & newest], int(dropped.sum()),
                    0 if flush else int((live & (fires_at >= n)).sum()), opened[live],
@@ -127,12 +130,12 @@ def watermark_before(after: Ints) -> Ints:
 
 def _copies(events: int, size: int, slide: int) -> int:
     if slide > size:
-        raise ToolError(f"A slide of {slide:,} ms is longer than the window of {size:,} ms, so events between windows would "
-                        "be lost; make the slide at most the size.")
+        raise ToolError(f"A slide of {slide:,} ms is longer than the window of {size:,} ms, so events between windows "
+                        f"would be lost; make the slide at most the size.")
     copies = -(-size // slide)
     if events * copies > MAX_PANES:
-        raise ToolError(f"{events:,} events in {copies:,} windows each are {events * copies:,} panes; a run takes at most "
-                        f"{MAX_PANES:,}: make the slide longer or the trace shorter.")
+        raise ToolError(f"{events:,} events in {copies:,} windows each are {events * copies:,} panes; a run takes at "
+                        f"most {MAX_PANES:,}: make the slide longer or the trace shorter.")
     return copies
 
 
@@ -148,7 +151,8 @@ def _windows(times: Ints, copies: int, slide: int, offset: int) -> Ints:
 
 
 def _assign(times: Ints, copies: int, size: int, slide: int, offset: int) -> tuple[Ints, Ints]:
-    """(event index, window start) of every copy: first each event's newest window, then the one before it, and so on."""
+    """(event index, window start) of every copy: first each event's newest window, then the one before it, and so
+    on."""
     event = np.arange(len(times), dtype=np.int64)
     newest = np.floor_divide(times - offset, slide) * slide + offset
     if copies == 1:
@@ -162,7 +166,6 @@ def _assign(times: Ints, copies: int, size: int, slide: int, offset: int) -> tup
 
 
 def _on_time(fires_at: Ints, counts: Ints, first: Ints, size: int, n: int, flush: bool) -> Firings:
-    """Firings by the watermark: those of one advance in order of the windows' ends."""
     which = np.flatnonzero((counts > 0) & ((fires_at < n) | flush))
     return Firings(np.minimum(fires_at[which], n), np.zeros(len(which), dtype=np.bool_), first[which],
                    first[which] + size, counts[which])
@@ -180,11 +183,14 @@ def _refirings(event: Ints, code: Ints, counts: Ints, first: Ints, size: int) ->
     return Firings(event[back], (count > 1)[back], start, start + size, count[back])
 
 
-def in_order(by_watermark: Firings, by_event: Firings) -> Firings:
-    """Both in the order of emission; what an event fires itself comes before what the watermark after it fires."""
-    both = Firings(*(np.concatenate([getattr(by_event, name), getattr(by_watermark, name)]) for name in _COLUMNS))
-    order = np.argsort(both.at, kind="stable")
-    return Firings(*(getattr(both, name)[order] for name in _COLUMNS))
+def in_order(by_event: Firings, by_watermark: Firings) -> Firings:
+    """Both in the order of emission: what an event fires itself comes before what the watermark after it fires, and one
+    advance of the watermark fires windows in the order of their ends. `by_event` is in order already."""
+    both = joined(by_event, by_watermark.taken(np.lexsort((by_watermark.end, by_watermark.at))))
+    return both.taken(np.argsort(both.at, kind="stable"))
 
 
-_COLUMNS = ("at", "again", "start", "end", "count")
+def joined(first: Firings, second: Firings) -> Firings:
+    return Firings(np.append(first.at, second.at), np.append(first.again, second.again),
+                   np.append(first.start, second.start), np.append(first.end, second.end),
+                   np.append(first.count, second.count))

@@ -1,0 +1,53 @@
+# Two commands do everything: `make chat` and `make test`. The rest is for people who work on the tutor.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock
+
+.PHONY: chat test test-slow check bench setup docs new-tool clean
+
+chat: setup            ## set everything up (once) and open the terminal chat
+	@$(BIN)/tutor chat
+
+test: $(VENV)/.test    ## the test suite: no network, no key
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/lint-imports --no-logo
+
+test-slow: $(VENV)/.test  ## the slow tests: real processes, kills, local models
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/.test   ## types, style, arrows
+	$(BIN)/ruff check .
+	$(BIN)/mypy agent tools memory prompts eval api
+	$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.bench  ## figures beside the peer's, in one run; DATA=folder adds the external sets
+	$(BIN)/python -m eval.bench $(if $(DATA),--data $(DATA))
+
+docs: setup            ## regenerate docs/tools.md
+	$(BIN)/python -m tools.docs
+
+new-tool: setup        ## make new-tool NAME=my-tool
+	$(BIN)/python -m tools.new $(NAME)
+
+setup: $(VENV)/.ready
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: $(VENV)/bin/python requirements.lock pyproject.toml
+	$(PIP) torch==2.13.0
+	$(PIP) -e .
+	$(BIN)/python -m api.cli.setup
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.ready
+	$(PIP) -e ".[test]"
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	$(PIP) -e ".[bench]"
+	@touch $@
+
+clean:                 ## remove the virtual environment
+	rm -rf $(VENV)

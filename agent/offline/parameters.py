@@ -1,0 +1,264 @@
+"""A tool's parameters as places that words and quantities of a sentence may fill. Knows units and names, no tool."""
+
+from __future__ import annotations
+
+import math
+import re
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+
+from agent.offline.measures import DAY_S, measure, seconds_in
+from agent.offline.quantities import Quantity
+from agent.sentences import stem
+
+Kind = Literal["number", "whole", "choice", "flag", "list", "text"]
+
+FUNCTION = frozenset("of the a an is are at with for in to per each by about around roughly only and that its our my be from on as "
+                     "it has have over than so we i was were do does this these every if when within after before".split())
+COMMON = FUNCTION | frozenset(
+    "how mani much what which who whi when where must can could may might shall should will would take get got make use go come "
+    "keep give let more less most least too also just then there here one two not no don t doe did don can't cannot would i'm m re ll "
+    "you me us they them he she his her ani some onli same other anoth such very up down out off onc again between both them what's "
+    "whole all even still now my we want know say ask pleas thing way good bad like exampl estim calcul comput second per".split())
+"""Stems that don't tell one tool from another."""
+PREPOSITIONS = frozenset("to from for at of in over every after before by per with on within during into".split())
+TERM = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+SAME = {"people": "user", "person": "user", "custom": "user", "visitor": "user", "member": "user", "subscrib": "user",
+        "param": "paramet", "machin": "server", "host": "server", "box": "server", "utilis": "util", "utiliz": "util",
+        "outag": "downtim", "qps": "rps", "dataset": "data", "averag": "mean", "accelerat": "gpu", "copi": "replica",
+        "duplic": "replica", "fiber": "fibr", "analys": "analyz", "behaviour": "behavior", "colour": "color",
+        "odd": "chanc", "probabl": "chanc", "likelihood": "chanc", "likeli": "chanc", "latenc": "latenc", "synchronis": "synchron",
+        "synchroniz": "synchron", "normalis": "normal", "quantiz": "quantis", "simultan": "concurr", "dau": "dau",
+        "bubbl": "bubbl", "nines": "nine", "expir": "expir", "photo": "photo", "kilometr": "km", "kilomet": "km"}
+"""Stems that learners use for one another."""
+COMPOUNDS = {"micro batch": "microbatch", "all reduce": "allreduce", "all gather": "allgather", "round trip": "roundtrip",
+             "data loader": "dataloader", "down time": "downtime", "up time": "uptime", "check point": "checkpoint",
+             "drop out": "dropout", "through put": "throughput", "work load": "workload", "all to": "all to"}
+SUFFIX = {"bytes": ("bytes", 1.0), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
+          "GiB": ("bytes", 2.0**30), "MiB": ("bytes", 2.0**20), "Gbps": ("bit/s", 1e9), "Mbps": ("bit/s", 1e6),
+          "GBps": ("bytes/s", 1e9), "MBps": ("bytes/s", 1e6), "TFLOPs": ("FLOP/s", 1e12), "GFLOPs": ("FLOP/s", 1e9),
+          "ns": ("s", 1e-9), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
+          "hours": ("s", 3600.0), "minutes": ("s", 60.0), "seconds": ("s", 1.0), "days": ("s", DAY_S), "years": ("s", 365 * DAY_S),
+          "rps": ("count/s", 1.0), "qps": ("count/s", 1.0), "km": ("km", 1.0), "watts": ("W", 1.0), "bits": ("bit", 1.0),
+          "B": ("count", 1e9), "M": ("count", 1e6)}
+UNITS = {"fraction": ("fraction", 1.0), "requests/day": ("count/day", 1.0), "rps": ("count/s", 1.0), "tokens/s": ("count/s", 1.0),
+         "billion parameters": ("count", 1e9), "USD": ("USD", 1.0), "Gbit/s": ("bit/s", 1e9), "bits": ("bit", 1.0),
+         "FLOP": ("FLOP", 1.0), "FLOP/s": ("FLOP/s", 1.0), "B/s": ("bytes/s", 1.0), "years": ("s", 365 * DAY_S), "h": ("s", 3600.0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Stems in order; `weight` above 1 is more telling. A `leading` phrase counts before the number only; an `exact` one
+    must be written so (N, k, params)."""
+
+    stems: tuple[str, ...]
+    weight: float
+    leading: bool = False
+    exact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One parameter. A value is a quantity in base units over `scale`; `unitless` numbers may be shares as well."""
+
+    name: str
+    kind: Kind
+    dimension: str
+    scale: float
+    unitless: bool
+    phrases: tuple[Phrase, ...]
+    required: bool
+    default: Any
+    options: tuple[tuple[Any, tuple[str, ...]], ...] = ()
+    pattern: str = ""
+    said: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+
+
+def slots_of(fields: dict[str, FieldInfo]) -> tuple[Slot, ...]:
+    """The slots of a tool's parameters, in order."""
+    return tuple(_slot(field.alias or name, field) for name, field in fields.items())
+
+
+def canonical(word: str) -> str:
+    """A word's stem, the same for words that learners use for one another ("machines", "servers")."""
+    stemmed = stem(word)
+    return SAME.get(stemmed, stemmed)
+
+
+def words_of(text: str) -> Iterator[tuple[str, int, int]]:
+    """(canonical stem, start, end) of each word; "micro-batch", "micro batch" and "microbatch" are one."""
+    found = list(TERM.finditer(text))
+    at = 0
+    while at < len(found):
+        match = found[at]
+        if at + 1 < len(found) and text[match.end(): found[at + 1].start()] in ("-", " "):
+            joined = COMPOUNDS.get(f"{match[0]} {stem(found[at + 1][0])}".lower())
+            if joined and " " not in joined:
+                yield canonical(joined), match.start(), found[at + 1].end()
+                at += 2
+                continue
+        yield canonical(match[0]), match.start(), match.end()
+        at += 1
+
+
+def stems_of(text: str) -> tuple[str, ...]:
+    return tuple(word for word, _, _ in words_of(text))
+
+
+def convert(quantity: Quantity, slot: Slot) -> tuple[float, float] | None:
+    """(value as the parameter counts it, how well the units agree from 0 to 1); None when they can't."""
+    found = _converted(quantity, slot.dimension, slot)
+    if found is None or not math.isfinite(found[0]):
+        return None
+    value = float(f"{found[0] / slot.scale:.12g}") if found[1] != 0.35 else found[0]
+    if slot.kind == "whole":
+        if abs(value - round(value)) < 1e-9 * max(1.0, abs(value)):
+            value = round(value)
+        elif slot.dimension == "count":
+            return None
+    return value, found[1]
+
+
+def _converted(q: Quantity, to: str, slot: Slot) -> tuple[float, float] | None:
+    """Grades: 1 the same dimension, less the more has to be assumed; 0.35 a bare number for a measured parameter."""
+    if to == q.unit:
+        return q.value, 0.6 if q.weak and q.unit == "s" else 0.8 if q.original == "clock" else 1.0
+    if to == "fraction":
+        return (q.value, 0.7) if q.unit == "count" and 0 <= q.value <= 1 else None
+    if to == "count":
+        return _count(q, slot)
+    if to == "count/day":
+        return {"count/s": (q.value * DAY_S, 1.0 if q.per == DAY_S else 0.4), "count": (q.value, 0.5)}.get(q.unit)
+    if to == "bytes/day":
+        return {"bytes/s": (q.value * DAY_S, 1.0 if q.per == DAY_S else 0.4), "bytes": (q.value, 0.8)}.get(q.unit)
+    if to == "bytes/s" and q.unit in ("bit/s", "bytes"):
+        return (q.value / 8, 0.8) if q.unit == "bit/s" else (q.value, 0.4)
+    if to == "bit/s" and q.unit in ("bytes/s", "bit"):
+        return (q.value * 8, 0.8) if q.unit == "bytes/s" else (q.value, 0.4)
+    if {to, q.unit} == {"FLOP", "FLOP/s"}:
+        return q.value, 0.8
+    if to == "bytes" and q.unit == "bytes/s" and q.per is not None:
+        return q.number, 0.4
+    if q.unit == "count" and not q.weak:
+        return q.value, 0.35
+    return None
+
+
+def _count(q: Quantity, slot: Slot) -> tuple[float, float] | None:
+    if q.unit in ("multiple", "ratio"):
+        return q.value, 0.9
+    if q.unit == "count/s" and q.per is not None and not (slot.name.endswith("_day") and q.per != DAY_S):
+        return q.number, 0.95 if q.per == DAY_S and slot.name.endswith("_day") else 0.1 if q.per == 1 else 0.8
+    if q.unit == "fraction" and slot.unitless:
+        return q.value, 0.7
+    return None
+
+
+def _slot(name: str, field: FieldInfo) -> Slot:
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    unit, words = str(extra.get("unit", "")), [str(word) for word in typing.cast(list[Any], extra.get("words", []))]
+    kind, options = _kind(field.annotation)
+    dimension, scale = _dimension(name, unit)
+    pattern = next((str(meta.pattern) for meta in field.metadata if getattr(meta, "pattern", None)), "")
+    noun = unit if dimension == "count" and unit not in ("count", "", "billion parameters") else ""
+    default = None if field.is_required() else field.get_default(call_default_factory=False)
+    return Slot(name, kind, dimension, scale, unit in ("", "count") and kind == "number", _phrases(name, words, noun),
+                field.is_required(), default, options, pattern, _said(name, words, noun, unit), *_range(field))
+
+
+def _range(field: FieldInfo) -> tuple[float, float]:
+    low, high = -math.inf, math.inf
+    for item in field.metadata:
+        low = next((float(getattr(item, key)) for key in ("ge", "gt") if isinstance(getattr(item, key, None), int | float)), low)
+        high = next((float(getattr(item, key)) for key in ("le", "lt") if isinstance(getattr(item, key, None), int | float)), high)
+    return low, high
+
+
+def _kind(annotation: Any) -> tuple[Kind, tuple[tuple[Any, tuple[str, ...]], ...]]:
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Literal:
+        return "choice", tuple((option, stems_of(str(option).replace("_", " "))) for option in inside)
+    if annotation is bool:
+        return "flag", ()
+    if annotation is int:
+        return "whole", ()
+    if annotation is float:
+        return "number", ()
+    if annotation is str:
+        return "text", ()
+    if type(None) in inside and len(inside) == 2:
+        return _kind(next(part for part in inside if part is not type(None)))
+    flat = origin is not None and inside and all(part in (int, float) or part is ... for part in inside)
+    return ("list", ()) if flat else ("text", ())
+
+
+def _dimension(name: str, unit: str) -> tuple[str, float]:
+    """From the name's suffix, or from the unit; a lone letter says nothing ("s" is a sequence length)."""
+    if unit not in ("", "count", "bytes", "min") and (unit in UNITS or not _measured(unit)):
+        if unit in UNITS and not (unit == "USD"):
+            return UNITS[unit]
+        return ("USD", 1.0) if unit == "USD" else ("count", 1.0)
+    last = name.rsplit("_", 1)[-1]
+    if name.endswith("bytes_per_day"):
+        return "bytes/day", 1.0
+    if name.endswith("bits_per_s"):
+        return "bit/s", 1.0
+    if name.endswith("_per_s"):
+        return "count/s", 1.0
+    if last in SUFFIX and (len(name) > 1) and not (last in ("B", "M") and unit != "billion parameters"):
+        return SUFFIX[last]
+    return (_measured(unit) or ("count", 1.0)) if unit not in ("", "count") else ("count", 1.0)
+
+
+def _measured(unit: str) -> tuple[str, float] | None:
+    if unit in SUFFIX and unit not in ("B", "M", "s"):
+        return SUFFIX[unit]
+    if (seconds := seconds_in(unit)) is not None:
+        return "s", seconds
+    word, _, slashed = unit.partition("/")
+    found = measure(word, slashed)
+    return (found.unit, found.scale) if found else None
+
+
+def _phrases(name: str, words: list[str], noun: str) -> tuple[Phrase, ...]:
+    found: dict[tuple[tuple[str, ...], str], Phrase] = {}
+    for word in words:
+        stems = stems_of(word)
+        if len(word) == 1 or not stems:
+            found[(stems, word)] = Phrase((stem(word),), 1.0, leading=True, exact=word)
+            continue
+        plain = all(part in PREPOSITIONS for part in word.lower().split())
+        leading = plain or (word.lower().startswith(("at ", "from ", "on ")) and word not in ("at a time", "at once"))
+        found[(stems, "")] = Phrase(stems, 0.7 if plain else 1.0 + 0.2 * (len(stems) - 1), leading=leading)
+    spoken = [part for part in name.split("_") if part not in SUFFIX and part not in ("per", "of", "n") and len(part) > 1]
+    if spoken and (stems := stems_of(" ".join(spoken))) and (stems, "") not in found:
+        found[(stems, "")] = Phrase(stems, 0.9 + 0.2 * (len(stems) - 1))
+    if "duration" in name or "horizon" in name:
+        found |= {((word,), ""): Phrase((word,), 0.6, leading=True) for word in ("for", "in", "over", "dure")}
+    for part in spoken if len(spoken) > 1 and not words else []:
+        if (single := stems_of(part)) and single[0] not in COMMON and (single, "") not in found:
+            found[(single, "")] = Phrase(single, 0.45)
+    if noun and (stems := stems_of(noun)) and (stems, "") not in found:
+        found[(stems, "")] = Phrase(stems, 0.8)
+    if len(name) <= 2 and not any(phrase.exact == name for phrase in found.values()):
+        found[((), name)] = Phrase((stem(name),), 1.0, leading=True, exact=name)
+    return tuple(found.values())
+
+
+def _said(name: str, words: list[str], noun: str, unit: str) -> str:
+    """What a missing value is called when asking for it: "the number of daily users"."""
+    spoken = next((word for word in words if len(word) > 1 and not all(part in FUNCTION for part in word.split())), "")
+    spoken = spoken or " ".join(part for part in name.split("_") if part not in SUFFIX) or name
+    if noun:
+        noun_stem = stem(noun.split()[0])
+        whole = spoken if noun_stem in (stem(part) for part in spoken.split()) else noun
+        return f"the number of {whole}"
+    if unit in ("", "count", "fraction"):
+        return f"the {spoken}"
+    return f"the {spoken} (in {unit})"

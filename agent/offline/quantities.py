@@ -1,0 +1,314 @@
+"""Numbers in plain language, with suffix, unit and surroundings. Knows how people write them, not what they mean."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from agent.offline.measures import DAY_S, MAGNITUDES, measure, seconds_in
+
+ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+        "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+        "eighteen": 18, "nineteen": 19}
+TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25, "fifth": 0.2,
+         "fifths": 0.2, "tenth": 0.1, "tenths": 0.1, "hundredth": 0.01, "hundredths": 0.01}
+MULTIPLES = {"twice": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "doubling": 2.0, "triple": 3.0, "tripled": 3.0,
+             "triples": 3.0, "thrice": 3.0, "quadruple": 4.0, "tenfold": 10.0, "twofold": 2.0, "threefold": 3.0}
+LABELLED = frozenset("stage layer level type version phase step part chapter section question point option tier zone "
+                     "figure table page lesson item day sample index number no rule example principle zero".split())
+"""Nouns whose following number is mostly a name: "layer 7", "day 10"."""
+BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion)\b")
+WORDS_KEPT = 6
+
+_N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
+_TENS = f"(?:{'|'.join(TENS)})"
+_ONES = f"(?:{'|'.join(sorted(ONES, key=len, reverse=True))})"
+_WORD = rf"(?:(?:{_ONES}|an?)\s(?:hundred|thousand|million|billion|trillion|dozen)(?:\s(?:and\s)?{_TENS})?|" \
+        rf"{_TENS}(?:[-\s]{_ONES})?|{_ONES})"
+_TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
+_START = re.compile(rf"""(?ix)
+    (?<![\w.@^*])(?:
+      (?P<skip>\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}|\d+(?:\s?\*\*\s?\d+){{2,}})
+    | (?P<nines>{_N}|{_WORD})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
+    | (?P<some>\d+|{_ONES})\s+(?:out\s+)?of\s+(?:the\s+|its\s+|our\s+|my\s+)?(?P<all>\d+|{_ONES})(?![\w.,:%]|\s*%|\s+percent)
+    | (?:1|one)\s+in\s+(?P<one_in>{_N}\s*k?|{_WORD}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
+    | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
+    | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
+    | (?P<ratio>{_N}\s?:\s?{_N})(?![\w:])
+    | (?P<power>(?:{_N}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
+    | (?P<money>(?:us)?[$€£]\s?{_N})
+    | (?P<part>(?:(?:an?|one)\s+)?half\b|two\shalves\b|(?:an?|one|two|three)[\s-](?:thirds?|quarters?|fifths?|tenths?|hundredths?)\b)
+    | (?P<multiple>{'|'.join(MULTIPLES)})\b
+    | (?P<number>{_N})(?!\d|\.\d|,\d{{3}}\b|\s?\*\*|\s?\^)
+    | (?P<word>{_WORD})(?:\s+and\s+(?P<word_half>a\s+half))?\b
+    | (?P<single>an?\s+single)\s
+    | (?P<implicit>(?:an?|per|each|every)\s+(?:single\s+)?{_TIME})\b
+    )""")
+_TAIL = re.compile(r"[\s-]{0,3}([A-Za-zµμ%×]+)(?![\w]|\s?\()(?:\s?/\s?([A-Za-z]+)\b)?")
+_PER = re.compile(rf"(?i)\s*(?:/\s*|\s(?:per|an?|each|every)\s+(?:single\s+)?|-per-)({_TIME}|[smhd])(?![\w-])")
+_BETWEEN = re.compile(r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|must|"
+                      r"can|do|does|if|how|what|which)\b)([A-Za-z][\w-]*)")
+_DAILY = re.compile(r"(?i)(?:\s+[a-z]+)?\s+(?P<how>daily|hourly)\b(?!\s+(?:active|users?|visitors?|customers?))|\s*/\s*(?P<slash>day|d|h|hour)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """`value` is in the base `unit` (bytes, bit, bytes/s, bit/s, s, fraction, count, count/s, USD, FLOP, FLOP/s, km, W,
+    multiple, ratio), `original` the unit as written. With a "per day" `number` is the value before the division by `per`
+    seconds. `weak` numbers may be a name ("layer 7") or mere idiom ("a day"); `hints` are words that its form implies."""
+
+    value: float
+    unit: str
+    start: int
+    end: int
+    text: str
+    words_before: tuple[str, ...] = ()
+    words_after: tuple[str, ...] = ()
+    number: float = 0.0
+    per: float | None = None
+    original: str = ""
+    weak: bool = False
+    hints: tuple[str, ...] = ()
+
+
+def read_quantities(text: str) -> list[Quantity]:
+    """Every quantity of a text in order, without overlap.
+
+    >>> [(q.value, q.unit) for q in read_quantities("12M users send 1.5 TB a day at three nines")]
+    [(12000000.0, 'count'), (17361111.11111111, 'bytes/s'), (0.999, 'fraction')]
+    """
+    found: list[Quantity] = []
+    at = 0
+    while (match := _START.search(text, at)) is not None:
+        at = match.end() if match["skip"] else match.start() + 1
+        for quantity in _read(text, match):
+            if math.isfinite(quantity.value):
+                found.append(_placed(text, quantity))
+                at = max(at, quantity.end)
+    return found
+
+
+def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
+    start, end, kind = match.start(), match.end(), str(match.lastgroup)
+    if kind in ("nines", "nines_half"):
+        nines = _amount(match["nines"]) + (0.5 if match["nines_half"] else 0)
+        if 0 < nines <= 15:
+            half = 5 if match["nines_half"] else 10
+            share = 1 - 10.0 ** -nines if nines != int(nines) and not match["nines_half"] else 1 - half * 10.0 ** -(int(nines) + 1)
+            yield Quantity(round(share, 17), "fraction", start, end, "", original="nines", hints=("nines",))
+    elif kind == "all":
+        yield Quantity(_amount(match["some"]), "count", start, match.end("some"), "", hints=("needed", "at least", "quorum", "of"))
+        yield Quantity(_amount(match["all"]), "count", match.start("all"), end, "", hints=("n",))
+    elif kind == "one_in":
+        whole = match["one_in"].rstrip()
+        number = _amount(whole.rstrip("kK ")) * (1e3 if whole[-1] in "kK" else 1.0)
+        if number > 0:
+            yield Quantity(1 / number, "fraction", start, end, "", hints=("rate",))
+    elif kind.startswith("percentile"):
+        digits = match[kind]
+        share = float(digits) / (100 if "." in digits or len(digits) < 3 else 1000)
+        yield Quantity(share, "fraction", start, end, "", original="percentile", weak=True, hints=("percentile", "quantile"))
+    elif kind == "clock":
+        yield _clock(text, match)
+    elif kind == "skip":
+        return
+    elif kind == "ratio":
+        first, second = (_amount(part) for part in match["ratio"].split(":"))
+        if second:
+            yield Quantity(first / second, "ratio", start, end, "", number=first, original=":", hints=("ratio",))
+    elif kind == "single":
+        yield Quantity(1.0, "count", start, end, "", weak=True)
+    elif kind == "implicit":
+        seconds = seconds_in(match["implicit"].split()[-1]) or DAY_S
+        yield Quantity(seconds, "s", start, end, "", original=match["implicit"].split()[-1], weak=True)
+    elif kind == "multiple":
+        yield Quantity(MULTIPLES[match["multiple"].lower()], "multiple", start, end, "", original=match["multiple"])
+    elif kind == "part":
+        yield from _part(text, match)
+    else:
+        yield from _plain(text, match, kind)
+
+
+def _clock(text: str, match: re.Match[str]) -> Quantity:
+    """Minutes and seconds after "at" or with a leading zero, a ratio elsewhere ("10:15")."""
+    parts = [float(part) for part in match["clock"].split(":")]
+    seconds = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
+    raw = match["clock"].split(":")
+    at_time = len(parts) == 3 or any(len(part) > 1 and part[0] == "0" for part in raw) or parts[0] == 0 or re.search(
+        r"(?i)(?:\bat|\bfrom|\buntil|\btill|\bby|@|\band)\s*$", text[max(0, match.start() - 8): match.start()])
+    if at_time or not parts[1]:
+        return Quantity(seconds, "s", match.start(), match.end(), "", original="clock", hints=("at",))
+    return Quantity(parts[0] / parts[1], "ratio", match.start(), match.end(), "", number=parts[0], original=":", hints=("ratio",))
+
+
+def _part(text: str, match: re.Match[str]) -> Iterator[Quantity]:
+    """ "half", "two thirds", "half a million", "half an hour"."""
+    words = re.split(r"[\s-]+", match["part"].lower())
+    share = PARTS[words[-1]] * (ONES.get(words[0], 1) if len(words) > 1 else 1)
+    after = re.match(r"(?i)[\s-]+(?:an?\s+)?(\w+)\b", text[match.end():])
+    if after and words[-1] == "half":
+        size, unit = MAGNITUDES.get(after[1].lower()) if len(after[1]) > 2 else None, measure(after[1])
+        if size is not None:
+            yield Quantity(share * size, "count", match.start(), match.end() + after.end(), "", number=share * size)
+            return
+        if unit is not None and unit.unit in ("s", "bytes"):
+            yield Quantity(share * unit.scale, unit.unit, match.start(), match.end() + after.end(), "", original=after[1])
+            return
+    yield Quantity(share, "fraction", match.start(), match.end(), "", original=match["part"])
+
+
+def _plain(text: str, match: re.Match[str], kind: str) -> Iterator[Quantity]:
+    """A number in digits or words with what follows it: magnitude, unit, "per day"."""
+    start, end = match.start(), match.end()
+    before = text[max(0, start - 24): start]
+    kind = "word" if kind == "word_half" else kind
+    number = _amount(match[kind].lstrip("uUsS$€£ ") if kind == "money" else match[kind]) + (0.5 if match["word_half"] else 0)
+    label = bool(re.search(r"[A-Za-z]-$", before)) or bool(re.search(r"(?i)\b(?:v|version|release|gpt|llama)\s*$", before))
+    if re.search(r"[A-Za-z]/$", before) or re.search(r"[\d.]-$", before) and re.search(r"[A-Za-z]", before.rsplit(" ", 1)[-1]):
+        return
+    if kind == "word" and match["word"].lower() == "one" and not _counts(text, start, end):
+        return
+    if kind == "number" and re.search(r"(?:^|[\s(=:,])[-−]$", before) and not re.search(r"\d\s*[-−]$", before):
+        number, start = -number, start - 1
+    if label:
+        if not re.match(r"[\w-]", text[end:]):
+            yield Quantity(number, "count", start, end, "", number=number, weak=True)
+        return
+    if kind == "money":
+        number, end, _ = _magnitude(text, number, end)
+        per = _PER.match(text, end)
+        yield Quantity(number, "USD", start, per.end() if per else end, "", number=number,
+                       per=seconds_in(per[1]) if per else None, original="$")
+        return
+    number, end, attached = _magnitude(text, number, end)
+    if end == match.end() and re.match(r"[A-Za-z_]", text[end:]) and _unit(text, end) is None:
+        return
+    compound = kind == "word" and re.match(r"-[A-Za-z]", text[end:]) is not None
+    yield _measured(text, number, start, end, kind == "word" and (number == 1 or compound), attached)
+
+
+def _measured(text: str, number: float, start: int, end: int, weak: bool, attached: str) -> Quantity:
+    found = _unit(text, end) or _shared_unit(text, end)
+    if found is None:
+        stop, per = _per(text, end, count=True)
+        noun = re.search(r"(\w+)[\s#]+$", text[max(0, start - 24): start])
+        named = noun is not None and noun[1].lower() in LABELLED and number == int(number) and abs(number) < 100
+        if named and noun is not None and (seconds := seconds_in(noun[1])) is not None and not per:
+            return Quantity(number * seconds, "s", start, end, "", original=noun[1].lower(), weak=True)
+        definite = bool(re.search(r"(?i)\b(?:the|these|those|both|first|last|all) $", text[max(0, start - 7): start]))
+        unit = "count/s" if per else "count"
+        return Quantity(number / (per or 1.0), unit, start, stop, "", number=number, per=per, original=attached,
+                        weak=weak or (named and not per) or definite)
+    scale, unit, original, end = found
+    base = float(Decimal(repr(number)) / 100) if original == "%" else number * scale
+    per = None
+    if unit in ("bytes", "bit", "FLOP", "count"):
+        end, per = _per(text, end, count=False)
+    if per:
+        return Quantity(base / per, f"{unit}/s", start, end, "", number=base, per=per, original=original)
+    return Quantity(base, unit, start, end, "", number=number if unit in ("multiple", "count/s") else base, original=original,
+                    hints=("times",) if unit == "multiple" else ())
+
+
+def _magnitude(text: str, number: float, end: int) -> tuple[float, int, str]:
+    """The number times "k", "million" and the like. B is billions where models or people are counted, else bytes."""
+    attached = ""
+    for _ in range(2):
+        found = _TAIL.match(text, end)
+        word = found[1] if found else ""
+        size = MAGNITUDES.get(word) or (MAGNITUDES.get(word.lower()) if len(word) > 2 else None)
+        if found is None or size is None or (found[2] and measure(word, found[2]) is not None):
+            break
+        after = re.match(r"\s+([A-Za-z][\w-]*)", text[found.end(1):])
+        noun = after is not None and after[1].lower() not in ("of", "is", "at", "and", "in", "for", "with", "over", "each", "a", "an", "to")
+        if word in ("B", "b") and not BILLIONS.search(text) and not (noun and after is not None and _counted(after[1])):
+            break
+        if word == "m" and not noun:
+            break
+        number, end, attached = number * size, found.end(1), word
+    return number, end, attached
+
+
+def _unit(text: str, end: int) -> tuple[float, str, str, int] | None:
+    """(scale, unit, as written, end) of the unit that follows, if one does."""
+    percent = re.match(r"\s?per ?cent(?:age)?\b(?! points)|\s?%", text[end:])
+    if percent:
+        return 0.01, "fraction", "%", end + percent.end()
+    found = _TAIL.match(text, end)
+    if found is None or (found[1] in ("x", "×") and re.match(r"\s*[\d.]", text[found.end(1):])):
+        return None
+    if found[1] == "m" and not found[2]:
+        return 60.0, "s", "m", found.end(1)
+    if found[2] and (both := measure(found[1], found[2])):
+        return both.scale, both.unit, f"{found[1]}/{found[2]}", found.end()
+    single = measure(found[1])
+    if single is None or (found[1] in ("b", "d", "y", "h", "W") and re.match(r"\s*=", text[found.end(1):])):
+        return None
+    return single.scale, single.unit, found[1], found.end(1)
+
+
+def _shared_unit(text: str, end: int) -> tuple[float, str, str, int] | None:
+    """The unit of the next number in "from 200 to 1,000 rps" or "10 and 20 ms"."""
+    following = re.match(rf"\s*(?:to|and|or|-|–|vs\.?|versus)\s*{_N}", text[end:])
+    found = _unit(text, _magnitude(text, 1.0, end + following.end())[1]) if following else None
+    return (*found[:3], end) if found and found[1] not in ("multiple", "bit") else None
+
+
+def _per(text: str, end: int, count: bool) -> tuple[int, float | None]:
+    """Where "… per day" ends and its seconds. After a plain count up to two nouns may stand between."""
+    at = end
+    for step in range(3 if count else 2):
+        if (found := _PER.match(text, at)) is not None:
+            return found.end(), seconds_in(found[1])
+        if step == 0 and (often := _DAILY.match(text, at)) is not None:
+            return often.end(), 3600.0 if (often["how"] or often["slash"]).lower()[0] == "h" else DAY_S
+        between = _BETWEEN.match(text, at)
+        if between is None:
+            break
+        at = between.end()
+    return end, None
+
+
+def _counts(text: str, start: int, end: int) -> bool:
+    """Whether "one" counts something, unlike in "which one" and "one is enough"."""
+    if re.search(r"(?i)\b(?:each|the|this|that|which|any|no|every|other|another|only|previous|next|first|last|least|most) $", text[max(0, start - 10): start]):
+        return False
+    return bool(re.match(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more|another|after|at|or|and|by|in|to|should|must|would|suffices)\b)[a-z]", text[end:]))
+
+
+def _counted(noun: str) -> bool:
+    return bool(re.match(r"(?i)(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|parameters?|params?|images?|vectors?|"
+                         r"documents?|keys?|impressions?|clicks?|daily|monthly|active|ids?|embeddings?|queries|objects?|samples?)\b", noun))
+
+
+def _amount(text: str) -> float:
+    """The number that digits, a power or number words denote. NaN when it is too large."""
+    cleaned = text.lower().replace(",", "").strip()
+    if "^" in cleaned or "**" in cleaned:
+        *factor, power = re.split(r"\s?[x×·]\s?|(?<!\*)\*(?!\*)", cleaned)
+        base, exponent = re.split(r"\s?(?:\^|\*\*)\s?", power, maxsplit=1)
+        if abs(float(exponent)) * max(1.0, math.log10(max(float(base), 1e-300))) > 300 or len(exponent) > 4:
+            return math.nan
+        return (float(factor[0]) if factor else 1.0) * float(base) ** float(exponent)
+    if re.fullmatch(r"[\d.]+(?:e[+-]?\d+)?", cleaned):
+        return float(cleaned)
+    total = 0.0
+    for word in re.split(r"[\s-]+", cleaned):
+        if word in ONES or word in TENS:
+            total += ONES.get(word) or TENS[word]
+        elif word in MAGNITUDES:
+            total = (total or 1.0) * MAGNITUDES[word]
+    return total
+
+
+def _placed(text: str, quantity: Quantity) -> Quantity:
+    """With its text and the words around it."""
+    word = r"[A-Za-z][\w'-]*"
+    before = re.findall(word, text[max(0, quantity.start - 80): quantity.start].lower())[-WORDS_KEPT:]
+    after = re.findall(word, text[quantity.end: quantity.end + 80].lower())[:WORDS_KEPT]
+    return replace(quantity, text=text[quantity.start: quantity.end], words_before=tuple(before), words_after=tuple(after),
+                   number=quantity.number or quantity.value)

@@ -1,0 +1,111 @@
+"""Traces, lists, small tables and written-out systems in a text. Knows their shapes, not which tool takes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.offline.quantities import Quantity
+
+_NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
+_TIME = r"(?:\d+:)?\d+:\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:ms|min|s|m|h)?"
+_ENTRY = rf"\d+k?\s*@\s*(?:{_TIME})(?:\s*\.\.\s*(?:{_TIME}))?(?:\s*x\s*\d+)?"
+_TRACE = re.compile(rf"{_ENTRY}(?:\s*[,;]\s*(?:and\s+)?{_ENTRY})*")
+_STREAM = re.compile(rf"\b\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?(?:\s*(?:,|then)\s*\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?)*")
+_LIST = re.compile(rf"(?<![\w.,:@])(?:\[\s*{_NUMBER}\s*%?(?:\s*,\s*{_NUMBER}\s*%?)*\s*\]"
+                   rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{1,}},?\s+and\s+{_NUMBER}%?|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
+                   rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
+_CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
+_TABLE = re.compile(rf"(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
+_CALL = re.compile(r"\b\w+\(")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberList:
+    """Numbers that belong together: a list, the value column of a table, the counts of a histogram. A `pair` ("1 and 10")
+    is a list only if something calls it one."""
+
+    values: tuple[float, ...]
+    start: int
+    end: int
+    labels: tuple[str, ...] = ()
+    pair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Text that is already in a tool's notation; `kind` is trace, stream or call."""
+
+    text: str
+    kind: str
+    start: int
+    end: int
+
+
+def read_lists(text: str) -> list[NumberList]:
+    """Lists and tables of a text, in order.
+
+    >>> [found.values for found in read_lists("reference 10, 20, 30 against [20, 20, 20]")]
+    [(10.0, 20.0, 30.0), (20.0, 20.0, 20.0)]
+    >>> read_lists("0-10: 5, 10-20: 8, 20-30: 2")[0].labels
+    ('0-10', '10-20', '20-30')
+    """
+    found: list[NumberList] = []
+    for table in _TABLE.finditer(text):
+        cells = list(re.finditer(_CELL, table[0]))
+        labels = tuple(re.split(r"\s*[:=|]\s*", cell[0])[0].strip() for cell in cells)
+        found.append(NumberList(tuple(float(cell["value"]) for cell in cells), table.start(), table.end(), labels))
+    for match in _LIST.finditer(text):
+        if any(other.start < match.end() and match.start() < other.end for other in found):
+            continue
+        if "[" not in match[0] and _THOUSANDS.fullmatch(match[0].strip()):
+            continue
+        numbers = [float(part) / (100 if percent else 1) for part, percent in re.findall(rf"({_NUMBER})\s*(%?)", match[0])]
+        found.append(NumberList(tuple(numbers), match.start(), match.end(), pair=len(numbers) == 2 and "[" not in match[0]))
+    return sorted(found, key=lambda each: each.start)
+
+
+def read_written(text: str, quantities: Sequence[Quantity]) -> list[Written]:
+    """Traces ("100@59s,100@61s", or "100 requests at 0:59 and 100 at 1:01"), streams ("1000x0 then 1000x1") and calls
+    ("series(a:99%, b:99%)")."""
+    found = [Written(match[0].replace(" and ", " "), "trace", match.start(), match.end()) for match in _TRACE.finditer(text)]
+    found += [Written(match[0], "stream", match.start(), match.end()) for match in _STREAM.finditer(text)]
+    found += _calls(text)
+    if not any(each.kind == "trace" for each in found) and (told := _told(text, quantities)) is not None:
+        found.append(told)
+    return found
+
+
+def _calls(text: str) -> list[Written]:
+    found: list[Written] = []
+    at = 0
+    while (match := _CALL.search(text, at)) is not None:
+        depth = 0
+        for end in range(match.end() - 1, min(len(text), match.start() + 4000)):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            if depth == 0:
+                found.append(Written(text[match.start(): end + 1], "call", match.start(), end + 1))
+                break
+        at = found[-1].end if found and found[-1].start == match.start() else match.end()
+    return found
+
+
+def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
+    """Counts each of which is followed (or preceded) by a point in time: "60 requests arrive at 0:59 and 60 more at 1:02"."""
+    entries: list[tuple[Quantity, Quantity]] = []
+    for count, time in zip(quantities, quantities[1:], strict=False):
+        between = text[count.end: time.start]
+        if count.unit == "count" and time.unit == "s" and re.fullmatch(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*)?", between):
+            entries.append((count, time))
+    if not entries:
+        for time, count in zip(quantities, quantities[1:], strict=False):
+            if (count.unit == "count" and time.original == "clock"
+                    and re.fullmatch(r"(?i)[\s,:]+(?:there are |come |arrive |another )?", text[time.end: count.start])):
+                entries.append((count, time))
+    if not entries or (len(entries) < 2 and entries[0][1].original != "clock"):
+        return None
+    start = min(min(count.start, time.start) for count, time in entries)
+    end = max(max(count.end, time.end) for count, time in entries)
+    return Written(",".join(f"{count.value:.0f}@{time.value:g}s" for count, time in entries), "trace", start, end)

@@ -1,0 +1,65 @@
+"""The HTTP application over an open tutor: which routes there are, and what happens at its start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from agent.tutor import Tutor
+from api.guard import Guard
+from api.held import Held
+from api.problems import Problem, install_problems
+from api.routes import ask, documents, health, prompts, reviews, search, threads, tools, traces
+from api.turns import LiveTurns
+
+log = logging.getLogger("tutor.http")
+
+PREFIX = "/v1/tutor"
+NOUNS = (ask, documents, search, tools, reviews, prompts, threads, traces)
+DRAIN_S = 3.0
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": "What went wrong, as problem details (RFC 9457)."}
+    for status in (422, "default")}
+
+
+def create_app(tutor: Tutor, token: str | None = None, hosts: Iterable[str] = (), drain_s: float = DRAIN_S) -> FastAPI:
+    """The app. With a `token`, whatever changes documents, reviews or prompts needs it; `hosts` are names it answers
+    under beside this machine's own; at the end it waits up to `drain_s` seconds for turns that run."""
+    app = FastAPI(title="Tutor", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=PROBLEMS)
+    app.state.held = Held(tutor, LiveTurns(tutor), token)
+    app.state.drain_s = drain_s
+    app.add_middleware(Guard, hosts=tuple(hosts))
+    install_problems(app)
+    app.include_router(health.router)
+    for noun in NOUNS:
+        app.include_router(noun.router, prefix=PREFIX)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    held: Held = app.state.held
+    held.recovery = asyncio.create_task(held.tutor.recover())
+    held.recovery.add_done_callback(_report)
+    # Recovery lists its turns before the first request comes, so that it never takes a new one for an old one.
+    await asyncio.sleep(0)
+    yield
+    await _drained(held, app.state.drain_s)
+
+
+async def _drained(held: Held, limit_s: float) -> None:
+    """Waits for recovery and running turns, but not for ever. What is left then ends with the process."""
+    waiting = {asyncio.create_task(held.turns.drain())} | ({held.recovery} if held.recovery else set())
+    _, left = await asyncio.wait(waiting, timeout=limit_s)
+    if left:
+        log.warning("Turns were still running %g s after the end was asked for; they were cut off.", limit_s)
+
+
+def _report(recovery: asyncio.Task[int]) -> None:
+    if not recovery.cancelled() and (error := recovery.exception()) is not None:
+        log.error("Turns that an earlier process left couldn't be ended.", exc_info=error)

@@ -1,0 +1,114 @@
+"""`tutor doctor`: is this home sound, and what is it made of? With --rebuild, mends what can be mended."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import sqlite3
+from argparse import ArgumentParser
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from api.cli.call import Call
+from api.cli.failures import DONE, INTERNAL
+from api.cli.output import Output
+
+if TYPE_CHECKING:
+    from memory.open import Memory
+
+PACKAGES = {"tutor": "ml-platform-tutor", "chromadb": "chromadb", "langgraph": "langgraph", "langchain": "langchain",
+            "onnxruntime": "onnxruntime"}
+
+
+def configure(parser: ArgumentParser) -> None:
+    parser.add_argument("--rebuild", action="store_true",
+                        help="make both search indexes anew; what is damaged is moved aside and its documents are read again")
+
+
+def run(call: Call) -> int:
+    from api.backend import LocalBackend
+    from memory.base import IndexDamaged
+
+    did = _rebuild(call) if call.args.rebuild else []
+    told: dict[str, Any] = {"home": str(call.home), "versions": versions(), "model": model_file(), "did": did}
+    try:
+        with call.backend() as backend:
+            if isinstance(backend, LocalBackend):
+                told |= home_state(backend.memory)
+            else:
+                told |= {"server": backend.server, "problems": []}
+    except IndexDamaged as error:
+        told["problems"] = [str(error)]
+    told["prompts"] = prompt_problems(call)
+    told["sound"] = not told["problems"] and not told["prompts"]
+    call.out.result(told, lambda: _show(call.out, told))
+    return DONE if told["sound"] else INTERNAL
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    for name, package in PACKAGES.items():
+        try:
+            found[name] = version(package)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def model_file() -> dict[str, str | None]:
+    """{"path","sha256"} of the embedding model; the sum is null while there is none."""
+    from memory.export import model_folder
+    from memory.minilm import MODEL_FILE
+
+    path = model_folder() / MODEL_FILE
+    if not path.is_file():
+        return {"path": str(path), "sha256": None}
+    with path.open("rb") as file:
+        return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def home_state(memory: Memory) -> dict[str, Any]:
+    """{"documents","chunks","problems","errata","unfinished_turns","pending_reviews","warnings"}."""
+    from memory.reviews import Reviews
+    from memory.sql import sqlite_warning
+    from memory.threads import Threads
+
+    notes = memory.store.documents("notes")
+    warning = sqlite_warning()
+    return {
+        "documents": len(notes), "chunks": sum(info.chunks for info in notes), "problems": memory.store.problems(),
+        "errata": len(memory.errata.entries), "unfinished_turns": len(Threads(memory.db).unfinished()),
+        "pending_reviews": len(Reviews(memory.db).listing("pending")), "warnings": [warning] if warning else [],
+    }
+
+
+def prompt_problems(call: Call) -> list[str]:
+    from prompts.store import PromptStore
+
+    return PromptStore(overrides=call.home / "prompts.toml").verify()
+
+
+def _rebuild(call: Call) -> list[str]:
+    from api.backend import prepare_model
+    from api.cli.mend import rebuild
+    from memory.open import open_memory
+
+    prepare_model()
+    wait_s = call.settings.wait_s
+    with call.out.progress() as progress:
+        return rebuild(call.home, lambda: open_memory(call.home, wait_s=wait_s, progress=progress), wait_s, progress)
+
+
+def _show(out: Output, told: dict[str, Any]) -> None:
+    for line in told["did"]:
+        out.text(line)
+    rows = [("home", told["home"]), *((name, number) for name, number in told["versions"].items()),
+            ("embedding model", f"{told['model']['path']} ({(told['model']['sha256'] or 'missing')[:16]})")]
+    rows += [(name.replace("_", " "), told[name]) for name in
+             ("server", "documents", "chunks", "errata", "unfinished_turns", "pending_reviews") if name in told]
+    out.table(("what", "found"), rows)
+    for line in told.get("warnings", []):
+        out.note(f"Careful: {line}")
+    for line in [*told["problems"], *told["prompts"]]:
+        out.note(f"Problem: {line}")
+    out.text("Sound." if told["sound"] else "Not sound." + ("" if told["did"] else " `tutor doctor --rebuild` mends the indexes."))

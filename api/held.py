@@ -1,0 +1,53 @@
+"""What a route may ask for: the open tutor, its live turns, the owner's permission. Knows where the app keeps them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+
+from agent.tutor import Tutor
+from api.turns import LiveTurns
+
+NEEDS_TOKEN = ("This changes what is kept, so it needs the header Authorization: Bearer <token>; the token is in "
+               "owner.json in the home.")
+
+
+@dataclass
+class Held:
+    """Kept by one app. `recovery` ends the turns that an earlier process left; `writing` lets one request at a time
+    change documents, since two ingests of the same files would undo each other."""
+
+    tutor: Tutor
+    turns: LiveTurns
+    token: str | None = None
+    recovery: asyncio.Task[Any] | None = None
+    writing: threading.Lock = field(default_factory=threading.Lock)
+
+
+def held_of(request: Request) -> Held:
+    held = request.app.state.held
+    assert isinstance(held, Held)
+    return held
+
+
+def tutor_of(request: Request) -> Tutor:
+    return held_of(request).tutor
+
+
+def owner_only(request: Request) -> None:
+    """Lets in whoever has the token, which the home keeps where only its owner reads it. Without a token, anybody."""
+    token = held_of(request).token
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if token is None or (scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())):
+        return
+    raise HTTPException(401, NEEDS_TOKEN, {"WWW-Authenticate": "Bearer"})
+
+
+HeldHere = Annotated[Held, Depends(held_of)]
+TutorHere = Annotated[Tutor, Depends(tutor_of)]
+OWNER_ONLY = Depends(owner_only)
