@@ -126,11 +126,9 @@ def _corrected(what: str, last: Past) -> Resolved:
 
 def _aspect(last: Past) -> str:
     """What was asked about the last subject, beside the subject: "drawbacks", "memory", "how … handle failures"."""
-    drop = {word.lower() for word in re.findall(r"\w+", last.topic)} if len(last.topic.split()) <= 3 else set()
-    subject = last.topic.split()[0].lower() if last.topic else ""
-    words = re.findall(r"[\w'-]+", last.question)
-    keep = [w for w in words if w.lower() not in drop and w.lower() != subject]
-    return " ".join(w for w in keep if content_stems(w))
+    names = [word for word in last.topic.split() if any(char.isupper() for char in word)] or last.topic.split()[:1]
+    drop = {word.lower() for word in names}
+    return " ".join(word for word in re.findall(r"[\w'-]+", last.question) if word.lower() not in drop and content_stems(word))
 
 
 def _point(found: re.Match[str], history: Sequence[Past]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -88,14 +89,7 @@ async def _call(parts: Parts, model: Any, messages: Sequence[BaseMessage], name:
     attributes = {tracing.REQUEST_MODEL: name, tracing.PROVIDER: name.split(":")[0]}
     with parts.tracer.span(tracing.CHAT, name, attributes, context.span) as span:
         if parts.streams and name != "offline":
-            whole: AIMessageChunk | None = None
-            async for chunk in model.astream(messages):
-                whole = chunk if whole is None else whole + chunk
-            if whole is None:
-                raise ProviderDown("it sent nothing")
-            message = AIMessage(whole.content, tool_calls=whole.tool_calls, invalid_tool_calls=whole.invalid_tool_calls,
-                                usage_metadata=whole.usage_metadata, additional_kwargs=whole.additional_kwargs,
-                                response_metadata=whole.response_metadata)
+            message = await _streamed(model, messages)
         else:
             message = await model.ainvoke(messages)
         used = message.usage_metadata or {}
@@ -104,9 +98,31 @@ async def _call(parts: Parts, model: Any, messages: Sequence[BaseMessage], name:
     return message
 
 
-def _system(parts: Parts, state: TutorState, tools: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
-    import json
+async def _streamed(model: Any, messages: Sequence[BaseMessage]) -> AIMessage:
+    """The whole message out of a stream. Raises ProviderDown when the stream ends without saying that it has ended."""
+    whole: AIMessageChunk | None = None
+    async for chunk in model.astream(messages):
+        whole = chunk if whole is None else whole + chunk
+    if whole is None or not {"finish_reason", "stop_reason", "done_reason"} & whole.response_metadata.keys():
+        raise ProviderDown("its answer broke off")
+    # LangChain completes a call whose JSON was cut off; arguments that nobody sent must not be run.
+    broken = [c for c in whole.tool_call_chunks if not _is_object(c.get("args"))]
+    ids = {c.get("id") for c in broken}
+    invalid = [{"name": c.get("name"), "args": c.get("args"), "id": c.get("id"), "error": "cut off or no JSON object",
+                "type": "invalid_tool_call"} for c in broken]
+    return AIMessage(whole.content, tool_calls=[c for c in whole.tool_calls if c["id"] not in ids],
+                     invalid_tool_calls=invalid or whole.invalid_tool_calls, usage_metadata=whole.usage_metadata,
+                     response_metadata=whole.response_metadata)
 
+
+def _is_object(text: str | None) -> bool:
+    try:
+        return isinstance(json.loads(text or "{}"), dict)
+    except json.JSONDecodeError:
+        return False
+
+
+def _system(parts: Parts, state: TutorState, tools: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
     functions = [tool["function"] for tool in tools]
     described = [{"name": f["name"], "description": f["description"]} for f in functions]
     rendered = parts.prompts.render("tutor", mode=state["request"].get("mode", "direct"), tools=described)

@@ -38,6 +38,8 @@ class Tutor:
 
         Raises BadQuestion, ThreadBusy, UnknownThread before anything is admitted.
         """
+        if any("\ud800" <= char <= "\udfff" for char in request.question):
+            raise BadQuestion("The question holds half a character (a lone surrogate), which can't be stored. Copy the text again.")
         if len(request.question) > MAX_QUESTION_CHARS:
             raise BadQuestion(f"The question has {len(request.question):,} characters; at most {MAX_QUESTION_CHARS:,} are read. "
                               "Put long text into a file and `tutor ingest` it.")
@@ -49,12 +51,13 @@ class Tutor:
                 yield event
             return
         span.set_attribute(tracing.CONVERSATION, turn.thread)
-        yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
+        # The task is there before the first event leaves: whoever stops listening can't stop an admitted turn.
         task = asyncio.create_task(self._run(turn, span, events.put_nowait))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         task.add_done_callback(lambda _: events.put_nowait(None))
+        yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
         while (event := await events.get()) is not None:
             yield event
         await task
@@ -77,12 +80,12 @@ class Tutor:
 
     async def recover(self) -> int:
         """Ends every turn that was admitted and cut off, and every review that was decided and not carried out."""
-        turns = self.parts.threads.unfinished()
-        claimed = {review.turn for review in self.reviews.claimed()}
+        turns, claimed = self.parts.threads.unfinished(), self.reviews.claimed()
+        decided = {review.turn for review in claimed}
         for turn in turns:
-            if turn.id not in claimed:
+            if turn.id not in decided:
                 await self._run(self.parts.threads.resume(turn), None, _nobody)
-        for review in self.reviews.claimed():
+        for review in claimed:
             await self._resume_review(review)
         return len(turns)
 
@@ -111,6 +114,9 @@ class Tutor:
                                            "Ask a smaller question."), emit)
         except (TurnError, MemoryFault) as error:
             self._failed(turn, error, emit)
+        except asyncio.CancelledError:
+            # The process is going down: the row stays `running`, and the next start ends the turn.
+            raise
         except BaseException:
             # A defect of ours: the learner gets a code and the trace id, the operator the traceback.
             self._failed(turn, TurnError(f"Something went wrong inside; the operator finds it under trace {turn.trace}."), emit)

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from agent.tutor import Tutor
 from api.guard import Guard
-from api.held import Held
+from api.held import TEXT_ONLY, Held
 from api.problems import Problem, install_problems
 from api.routes import ask, documents, health, prompts, reviews, search, threads, tools, traces
 from api.turns import LiveTurns
@@ -21,7 +21,7 @@ log = logging.getLogger("tutor.http")
 
 PREFIX = "/v1/tutor"
 NOUNS = (ask, documents, search, tools, reviews, prompts, threads, traces)
-DRAIN_S = 3.0
+DRAIN_S = 2.0
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": "What went wrong, as problem details (RFC 9457)."}
     for status in (422, "default")}
@@ -37,7 +37,7 @@ def create_app(tutor: Tutor, token: str | None = None, hosts: Iterable[str] = ()
     install_problems(app)
     app.include_router(health.router)
     for noun in NOUNS:
-        app.include_router(noun.router, prefix=PREFIX)
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[TEXT_ONLY])
     return app
 
 

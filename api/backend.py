@@ -67,13 +67,19 @@ class Backend(Protocol):
 def open_backend(settings: Settings, progress: Progress | None = None) -> Iterator[Backend]:
     """The server when one owns the home and lives, else the home itself. Raises HomeBusy, IndexDamaged, UnknownModel."""
     from api.server_backend import living_server
+    from memory.base import HomeBusy
 
     with ExitStack() as stack:
-        server = living_server(settings, stack)
-        if server is not None:
-            yield server
-            return
-        yield stack.enter_context(open_local(settings, progress))
+        backend: Backend | None = living_server(settings, stack)
+        if backend is None:
+            try:
+                backend = stack.enter_context(open_local(settings, progress))
+            except HomeBusy:
+                # It may have been a server that was still starting.
+                backend = living_server(settings, stack)
+                if backend is None:
+                    raise
+        yield backend
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 import threading
 from dataclasses import dataclass, field
@@ -48,6 +49,16 @@ def owner_only(request: Request) -> None:
     raise HTTPException(401, NEEDS_TOKEN, {"WWW-Authenticate": "Bearer"})
 
 
+async def text_only(request: Request) -> None:
+    """Refuses half a surrogate pair, which JSON can escape and nothing that keeps text can store."""
+    if b"\\ud" not in (await request.body()).lower():
+        return
+    try:
+        json.dumps(await request.json(), ensure_ascii=False).encode()
+    except ValueError:
+        raise HTTPException(422, "The body holds half of a surrogate pair, which is no text.") from None
+
+
 HeldHere = Annotated[Held, Depends(held_of)]
 TutorHere = Annotated[Tutor, Depends(tutor_of)]
-OWNER_ONLY = Depends(owner_only)
+OWNER_ONLY, TEXT_ONLY = Depends(owner_only), Depends(text_only)

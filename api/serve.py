@@ -59,6 +59,9 @@ def run(tutor: Tutor, listener: socket.socket, host: str) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket. Raises PortBusy when the address is taken, forbidden or not this machine's."""
     try:
+        # The resolver takes a larger number modulo 65,536.
+        if not 0 <= port <= 65_535:
+            raise OverflowError("ports go from 0 to 65535")
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family)
     except (OSError, OverflowError) as error:

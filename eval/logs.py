@@ -46,7 +46,8 @@ def read_log(path: Path) -> EvalRun:
 def _result(sample: dict[str, Any]) -> CaseResult:
     told = sample["metadata"]
     error = sample.get("error", {}).get("message", "")
-    scores = {name: Score(value=score["value"], detail=score["explanation"], failed=bool(error)) for name, score in sample["scores"].items()}
+    scores = {name: Score(value=score["value"], detail=score["explanation"], failed=bool(error))
+              for name, score in sample["scores"].items()}
     said: dict[str, list[str]] = {"user": [], "assistant": []}
     for message in sample["messages"]:
         said[message["role"]].append(message["content"])

@@ -118,6 +118,10 @@ class Threads:
             "order by number desc limit :limit", {"thread": thread, "before": before, "limit": limit})
         return [_turn(row) for row in reversed(rows)]
 
+    def turns(self, thread: str) -> list[Turn]:
+        """Every turn of a thread, also those that failed, oldest first."""
+        return [_turn(row) for row in self._db.execute("select * from turns where thread = ? order by number", (thread,))]
+
     def latest(self, learner: str) -> str | None:
         """The thread that this learner used last."""
         rows = self._db.execute(

@@ -127,7 +127,13 @@ class Tool:
         return f"{self.name}@{self.version}"
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
+        """Runs the plain function, without validation; a formula's declared defaults count."""
+        if self.kind != "formula":
+            return self.function(*args, **kwargs)
+        bound = inspect.signature(self.function).bind_partial(*args, **kwargs)
+        given = {name: info.get_default(call_default_factory=True, validated_data={})
+                 for name, info in self.params.model_fields.items() if not info.is_required()}
+        return self.function(**{**given, **bound.arguments})
 
     def validate(self, args: Mapping[str, Any]) -> Params:
         """Checked parameters. Raises ToolError, one sentence that names the parameter and its range."""

@@ -22,7 +22,7 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     reply = await ask_model(state, context, offer_tools=not closing)
     update: dict[str, Any] = {"rounds": rounds, "usage": reply.usage, "prompts": {**state["prompts"], **reply.prompts},
                               "notices": [*state["notices"], *reply.notices]}
-    if reply.message.tool_calls and not closing:
+    if (reply.message.tool_calls or reply.message.invalid_tool_calls) and not closing:
         thought = str(reply.message.text).strip()
         if thought:
             context.emit(Thought(text=thought))

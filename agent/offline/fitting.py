@@ -19,6 +19,8 @@ from agent.offline.quantities import Quantity, read_quantities
 from agent.offline.series import NumberList, Written, read_lists, read_written
 
 STOP = re.compile(r"(?<!\d)[,.:]|[,.:](?!\d)|[;?!()\n]")
+ALONE = 0.45
+"""Closeness of a number to the only parameter with its unit."""
 REACH = 9
 """Words between a number and what it is called, at most."""
 STOPS = {",": 2.0, ";": 2.5, ":": 1.2, ".": 3.0, "?": 3.0, "!": 3.0, "(": 0.6, ")": 0.6, "\n": 2.5}
@@ -26,6 +28,9 @@ LINK = re.compile(r"(?i)(?:[=:]|\b(?:of|is|at|to|by|are|with|a|than|about|around
 GENERIC = frozenset("none step full open clos own all tree trace burst queue tail mean reduc ramp chang varianc parallel serial dynam static "
                     "request cpu uniform normal incr requir data model first time batch other least most row column number text".split())
 NEGATED = re.compile(r"(?i)\b(?:no|not|without|disabled?|off|don't|doesn't|isn't|turn off)\s+(?:\w+\s+)?$")
+EACH_BEFORE = re.compile(r"(?i)\b(?:each|every|per|an?) (?:\w+ )?(?:user|person|customer|client|visitor|one)\b[^.;,]*$|\beach\b[^.;,]{0,20}$")
+EACH_AFTER = re.compile(r"(?i)\s*(?:\w+\s+){0,2}(?:each|apiece|per (?:user|person|head|customer|client|visitor))\b")
+AIM = re.compile(r"(?i)\b(?:at least|reach|to get|achieve|aim for|promise)\s*$")
 QUOTED = re.compile(r"[\"“'`]([^\"”'`]{1,120})[\"”'`]")
 
 
@@ -42,7 +47,9 @@ class Link:
 
 @dataclass(slots=True)
 class Fit:
-    """What a tool's parameters take from a sentence. `strong` counts the quantities whose place the words confirm."""
+    """What a tool's parameters take from a sentence. `strong` counts the quantities whose place the words confirm;
+    `guessed` parameters have only the unit for them, `alone` ones are besides the only ones with that unit; `placed` says
+    where each quantity went; `written` that a text in the tool's own notation was taken."""
 
     args: dict[str, Any] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
@@ -51,6 +58,9 @@ class Fit:
     named: float = 0.0
     missing: list[Slot] = field(default_factory=list)
     guessed: set[str] = field(default_factory=set)
+    alone: set[str] = field(default_factory=set)
+    placed: dict[int, str] = field(default_factory=dict)
+    written: bool = False
 
 
 class Reading:
@@ -71,9 +81,22 @@ class Reading:
         stops = [(at.start(), STOPS[at[0]]) for at in STOP.finditer(text)]
         self._stops, self._stop_costs = [at for at, _ in stops], [0.0, *accumulate(cost for _, cost in stops)]
         self._starts = [quantity.start for quantity in self.quantities]
+        self.hints = [self._hints(quantity) for quantity in self.quantities]
+        self._converted: dict[tuple[int, str, float, str, bool, bool], tuple[float, float] | None] = {}
         self._found: dict[tuple[tuple[str, ...], str], list[tuple[int, int]]] = {}
-        inside = [part for part in self.written if part.kind != "stream" or "x" in part.text]
-        self.taken = {at for at, q in enumerate(self.quantities) if any(w.start <= q.start < w.end for w in inside)}
+        self.taken = {at for at, q in enumerate(self.quantities)
+                      if any(part.start <= q.start < part.end for part in self.written if part.kind != "system")}
+
+    def converted(self, number: int, slot: Slot) -> tuple[float, float] | None:
+        """A quantity as a slot counts it, and how well the units agree."""
+        key = (number, slot.dimension, slot.scale, slot.kind, slot.unitless, slot.name.endswith("_day"))
+        if key not in self._converted:
+            self._converted[key] = convert(self.quantities[number], slot)
+        return self._converted[key]
+
+    def _hints(self, quantity: Quantity) -> tuple[str, ...]:
+        aim = quantity.unit == "fraction" and AIM.search(self.text[max(0, quantity.start - 14): quantity.start])
+        return (*quantity.hints, "target", "goal") if aim else quantity.hints
 
     def find(self, stems: tuple[str, ...], exact: str = "") -> list[tuple[int, int]]:
         """Places (first, after the last) of a phrase; one small word may stand inside."""
@@ -158,10 +181,14 @@ def fit(slots: Sequence[Slot], reading: Reading) -> Fit:
         slot, quantity = slots[link.slot], reading.quantities[link.quantity]
         result.args[slot.name] = link.value
         result.used.add(link.quantity)
+        result.placed[link.quantity] = slot.name
         result.score += link.score
         result.strong += (0.4 if quantity.weak else 1.0) if link.closeness >= 0.4 else 0.35 if link.closeness == 0 else 0.6
-        if link.closeness == 0:
+        if link.closeness == ALONE:
+            result.alone.add(slot.name)
+        if link.closeness == 0 and not _only_place(link, links, chosen):
             result.guessed.add(slot.name)
+    _none_of(slots, reading, result)
     _lone_values(slots, reading, result)
     _implied_choices(slots, result)
     _fill_windows(slots, reading, chosen, result)
@@ -174,45 +201,70 @@ def _links(slots: Sequence[Slot], reading: Reading, done: Fit) -> list[Link]:
     links = []
     alone = Counter(slot.dimension for slot in slots if slot.kind in ("number", "whole"))
     units = Counter(quantity.unit for at, quantity in enumerate(reading.quantities) if at not in reading.taken and not quantity.weak)
+    open_quantities = [(at, q) for at, q in enumerate(reading.quantities) if at not in done.used and at not in reading.taken]
+    places, hinted = reading.places, reading.hints
+    each = {at: _each(reading.text, quantity) for at, quantity in open_quantities}
     for at, slot in enumerate(slots):
         if slot.kind not in ("number", "whole"):
             continue
-        present = [phrase for phrase in slot.phrases if reading.find(phrase.stems, phrase.exact)]
-        for number, quantity in enumerate(reading.quantities):
-            if number in done.used or number in reading.taken:
-                continue
-            converted = convert(quantity, slot)
+        present = [phrase for phrase in slot.phrases if phrase.stems and phrase.stems[0] in places and reading.find(phrase.stems, phrase.exact)]
+        for number, quantity in open_quantities:
+            converted = reading.converted(number, slot)
             if converted is None:
                 continue
             value, grade = converted
-            near = sorted((reading.closeness(number, phrase) for phrase in present), reverse=True) or [0.0]
-            closeness = max(near[0] + 0.25 * sum(near[1:3]), _hinted(quantity, slot))
+            closeness = _near([reading.closeness(number, phrase) for phrase in present])
+            if hinted[number]:
+                closeness = max(closeness, _hinted(hinted[number], slot))
             if closeness < (0.7 if quantity.weak else 0.16):
                 closeness = 0.0
                 if quantity.weak:
                     continue
             if quantity.unit == "count/s" and slot.dimension == "count" and quantity.per == 1:
                 closeness *= 0.5
+            if slot.dimension == "count/day" and each[number]:
+                closeness, grade = 0.2 * closeness, 0.3
             if grade == 0.35 and closeness < 0.7:
                 continue
             if not closeness and slot.dimension != "count" and alone[slot.dimension] == 1 and units[quantity.unit] == 1 and grade >= 0.8:
-                closeness = 0.45
+                closeness = ALONE
             outside = 0.0 if slot.low <= value <= slot.high or slot.name.endswith("per_user_day") else 1.2
-            if closeness or (grade >= 0.8 and slot.dimension != "count"):
+            if closeness or (grade >= 0.8 and slot.dimension != "count" and not outside):
                 links.append(Link(0.35 * grade + closeness - outside, number, at, value, closeness))
             elif slot.required and slot.dimension == "count" and grade == 1 and not quantity.weak:
                 links.append(Link(0.12, number, at, value, 0.0))
     return links
 
 
-def _hinted(quantity: Quantity, slot: Slot) -> float:
-    """What a number's form says: "two out of three" is how many are needed, p99 a percentile."""
-    for hint in quantity.hints:
+def _each(text: str, quantity: Quantity) -> bool:
+    """Whether a number is said of each user, not of all."""
+    return bool(EACH_BEFORE.search(text[max(0, quantity.start - 40): quantity.start])
+                or EACH_AFTER.match(text[quantity.end: quantity.end + 30]))
+
+
+def _near(values: list[float]) -> float:
+    """The nearest phrase, and a little for the next two."""
+    if len(values) < 2:
+        return values[0] if values else 0.0
+    values.sort(reverse=True)
+    return values[0] + 0.25 * sum(values[1:3])
+
+
+def _hinted(hints: Sequence[str], slot: Slot) -> float:
+    """What a number's form says: "two out of three" is how many are needed, p99 a percentile, "at least 99%" a target."""
+    for hint in hints:
         stems = stems_of(hint)
         for phrase in slot.phrases:
             if phrase.stems == stems and not phrase.exact or phrase.exact == hint:
-                return 0.75 if hint in ("of", "at least", "n", "times", "at", "rate", "availability", "ratio") else 1.0
+                return 0.75 if hint in ("of", "at least", "n", "times", "at", "rate", "ratio", "target", "goal") else 1.0
     return 0.0
+
+
+def _only_place(link: Link, links: list[Link], chosen: list[Link]) -> bool:
+    """Whether nothing else was left for this quantity, nor for this slot, once the others were placed."""
+    slots, quantities = {each.slot for each in chosen}, {each.quantity for each in chosen}
+    return not any((each.quantity == link.quantity and each.slot not in slots) or (each.slot == link.slot and each.quantity not in quantities)
+                   for each in links if each is not link) and sum(each.closeness == 0 for each in chosen) == 1
 
 
 def _assigned(links: list[Link]) -> list[Link]:
@@ -247,11 +299,13 @@ def _place_written(slots: Sequence[Slot], reading: Reading, result: Fit) -> None
     """Traces, streams and written systems, and quoted text for a parameter that needs it."""
     for part in reading.written:
         slot = next((each for each in slots if each.kind == "text" and each.name not in result.args and (
-            part.kind in each.name or (part.kind == "call" and each.pattern and re.search(each.pattern, part.text)))), None)
+            part.kind in each.name or (part.kind in ("call", "system") and each.pattern and re.search(each.pattern, part.text)))), None)
         if slot is not None:
             result.args[slot.name] = part.text
-            result.used |= {at for at, q in enumerate(reading.quantities) if part.start <= q.start < part.end}
-            result.score += 1.5
+            inside = {at for at, q in enumerate(reading.quantities) if part.start <= q.start < part.end}
+            result.used |= inside
+            result.written = True
+            result.score += 1.5 + 0.6 * len(inside)
             result.strong += 1.5
             result.named += 1
     for slot in slots:
@@ -292,15 +346,17 @@ def _list_closeness(slot: Slot, found: NumberList, reading: Reading) -> float:
 
 
 def _place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
-    taken = {phrase.stems for slot in slots if slot.kind in ("number", "whole") for phrase in slot.phrases if len(phrase.stems) == 1}
-    for slot in slots:
+    switches = [slot for slot in slots if slot.kind in ("flag", "choice")]
+    taken = {phrase.stems for slot in slots if slot.kind in ("number", "whole") for phrase in slot.phrases
+             if len(phrase.stems) == 1} if switches else set()
+    for slot in switches:
         if slot.kind == "flag":
             spots = [spot for phrase in slot.phrases for spot in reading.find(phrase.stems, phrase.exact)]
             if spots:
                 before = reading.text[max(0, reading.words[spots[0][0]][1] - 24): reading.words[spots[0][0]][1]]
                 result.args[slot.name] = not NEGATED.search(before)
                 result.score += 0.3
-        elif slot.kind == "choice":
+        else:
             found = max((_option(slot, option, stems, reading, taken) for option, stems in slot.options), key=lambda each: each[0], default=(0.0, None))
             if found[0] > 0:
                 result.args[slot.name] = found[1]
@@ -320,12 +376,27 @@ def _option(slot: Slot, option: Any, stems: tuple[str, ...], reading: Reading, t
     if len(stems) > 1:
         spread = min(max(abs(other - at) for part in stems for other in (min(reading.places[part], key=lambda place: abs(place - at)),))
                      for at in reading.places[stems[0]])
-        return (float(len(stems)) if spread <= len(stems) + 1 else 0.6 * len(stems) if spread <= 8 else 0.0), option
+        loose = spread <= 8 and not FUNCTION & set(stems)
+        return (float(len(stems)) if spread <= len(stems) + 1 and _ordered(stems, reading) else 0.6 * len(stems) if loose else 0.0), option
     if stems[0] not in GENERIC and len(stems[0]) > 2 and stems not in taken:
         return 1.0, option
     near = any(min(abs(at - first), abs(at - after + 1)) <= 2 for at in reading.places[stems[0]] for phrase in slot.phrases
                for first, after in reading.find(phrase.stems, phrase.exact) if phrase.stems != stems)
     return (0.9 if near else 0.0), option
+
+
+def _none_of(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
+    """"no queue" and "without duplicates" are zeros, where zero is allowed."""
+    if not any(word in reading.places for word in ("no", "without", "zero")):
+        return
+    for slot in slots:
+        if slot.kind not in ("number", "whole") or slot.name in result.args or slot.low != 0 or slot.required:
+            continue
+        for phrase in slot.phrases:
+            if any(first and reading.words[first - 1][0] in ("no", "without", "zero") for first, _ in reading.find(phrase.stems, phrase.exact)):
+                result.args[slot.name] = 0
+                result.score += 0.4
+                break
 
 
 def _lone_values(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
@@ -360,6 +431,11 @@ def _implied_choices(slots: Sequence[Slot], result: Fit) -> None:
                 break
 
 
+def _ordered(stems: tuple[str, ...], reading: Reading) -> bool:
+    """Whether the words of an option stand in its order where one of them is a small word ("after-commit")."""
+    return not FUNCTION & set(stems) or bool(reading.find(stems))
+
+
 def _fill_windows(slots: Sequence[Slot], reading: Reading, chosen: Iterable[Link], result: Fit) -> None:
     """The minute of "300 per minute" goes to the window, when the 300 is a limit and no window is given."""
     for link in chosen:
@@ -371,6 +447,11 @@ def _fill_windows(slots: Sequence[Slot], reading: Reading, chosen: Iterable[Link
         if window is not None:
             result.args[window.name] = quantity.per / window.scale
             result.guessed.discard(window.name)
+    window = next((slot for slot in slots if slot.required and slot.dimension == "s" and slot.name not in result.args
+                   and any(phrase.stems == ("window",) for phrase in slot.phrases)), None)
+    period = next((quantity.per for quantity in reading.quantities if quantity.per and quantity.per > 1), None)
+    if window is not None and period is not None:
+        result.args[window.name] = period / window.scale
 
 
 def _per_user(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:

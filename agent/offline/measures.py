@@ -10,7 +10,7 @@ BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0*
 DECIMAL = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 MAGNITUDES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "mn": 1e6, "mln": 1e6, "mio": 1e6, "B": 1e9, "bn": 1e9, "Bn": 1e9,
               "b": 1e9, "T": 1e12, "tn": 1e12, "G": 1e9, "hundred": 100.0, "thousand": 1e3, "million": 1e6,
-              "millions": 1e6, "billion": 1e9, "billions": 1e9, "trillion": 1e12, "trillions": 1e12, "dozen": 12.0}
+              "millions": 1e6, "milion": 1e6, "billion": 1e9, "billions": 1e9, "trillion": 1e12, "trillions": 1e12, "dozen": 12.0}
 TIMES = {"ns": 1e-9, "nanosecond": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "microsecond": 1e-6, "ms": 1e-3,
          "msec": 1e-3, "millisecond": 1e-3, "milli": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0,
          "minute": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": DAY_S, "day": DAY_S, "week": 7 * DAY_S,

@@ -209,8 +209,8 @@ def _dimension(name: str, unit: str) -> tuple[str, float]:
         return "bytes/day", 1.0
     if name.endswith("bits_per_s"):
         return "bit/s", 1.0
-    if name.endswith("_per_s"):
-        return "count/s", 1.0
+    if (often := re.search(r"_per_(s|min|h|hour|minute|second)$", name)) is not None:
+        return "count/s", 1.0 / (seconds_in(often[1]) or 1.0)
     if last in SUFFIX and (len(name) > 1) and not (last in ("B", "M") and unit != "billion parameters"):
         return SUFFIX[last]
     return (_measured(unit) or ("count", 1.0)) if unit not in ("", "count") else ("count", 1.0)

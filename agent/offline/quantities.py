@@ -22,6 +22,9 @@ LABELLED = frozenset("stage layer level type version phase step part chapter sec
                      "figure table page lesson item day sample index number no rule example principle zero".split())
 """Nouns whose following number is mostly a name: "layer 7", "day 10"."""
 BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion)\b")
+COUNTED = re.compile(r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|images?|vectors?|documents?|keys?|"
+                     r"impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
+NO_NOUN = frozenset("of is at and in for with over each a an to per on by".split())
 WORDS_KEPT = 6
 
 _N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
@@ -35,7 +38,7 @@ _START = re.compile(rf"""(?ix)
       (?P<skip>\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}|\d+(?:\s?\*\*\s?\d+){{2,}})
     | (?P<nines>{_N}|{_WORD})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
     | (?P<some>\d+|{_ONES})\s+(?:out\s+)?of\s+(?:the\s+|its\s+|our\s+|my\s+)?(?P<all>\d+|{_ONES})(?![\w.,:%]|\s*%|\s+percent)
-    | (?:1|one)\s+in\s+(?P<one_in>{_N}\s*k?|{_WORD}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
+    | (?:1|one)(?:\s+[a-z]+)?\s+in\s+(?P<one_in>{_N}\s*k?|{_WORD}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
     | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
     | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
     | (?P<ratio>{_N}\s?:\s?{_N})(?![\w:])
@@ -223,9 +226,10 @@ def _magnitude(text: str, number: float, end: int) -> tuple[float, int, str]:
         size = MAGNITUDES.get(word) or (MAGNITUDES.get(word.lower()) if len(word) > 2 else None)
         if found is None or size is None or (found[2] and measure(word, found[2]) is not None):
             break
-        after = re.match(r"\s+([A-Za-z][\w-]*)", text[found.end(1):])
-        noun = after is not None and after[1].lower() not in ("of", "is", "at", "and", "in", "for", "with", "over", "each", "a", "an", "to")
-        if word in ("B", "b") and not BILLIONS.search(text) and not (noun and after is not None and _counted(after[1])):
+        following = re.match(r"(?:[\s-]+\w[\w-]*){1,4}", text[found.end(1):])
+        after = following[0].split() if following else []
+        noun = bool(after) and after[0].lower() not in NO_NOUN
+        if word in ("B", "b") and not BILLIONS.search(text) and not (noun and COUNTED.search(following[0] if following else "")):
             break
         if word == "m" and not noun:
             break
@@ -278,11 +282,6 @@ def _counts(text: str, start: int, end: int) -> bool:
     if re.search(r"(?i)\b(?:each|the|this|that|which|any|no|every|other|another|only|previous|next|first|last|least|most) $", text[max(0, start - 10): start]):
         return False
     return bool(re.match(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more|another|after|at|or|and|by|in|to|should|must|would|suffices)\b)[a-z]", text[end:]))
-
-
-def _counted(noun: str) -> bool:
-    return bool(re.match(r"(?i)(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|parameters?|params?|images?|vectors?|"
-                         r"documents?|keys?|impressions?|clicks?|daily|monthly|active|ids?|embeddings?|queries|objects?|samples?)\b", noun))
 
 
 def _amount(text: str) -> float:

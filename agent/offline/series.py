@@ -14,12 +14,18 @@ _ENTRY = rf"\d+k?\s*@\s*(?:{_TIME})(?:\s*\.\.\s*(?:{_TIME}))?(?:\s*x\s*\d+)?"
 _TRACE = re.compile(rf"{_ENTRY}(?:\s*[,;]\s*(?:and\s+)?{_ENTRY})*")
 _STREAM = re.compile(rf"\b\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?(?:\s*(?:,|then)\s*\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?)*")
 _LIST = re.compile(rf"(?<![\w.,:@])(?:\[\s*{_NUMBER}\s*%?(?:\s*,\s*{_NUMBER}\s*%?)*\s*\]"
-                   rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{1,}},?\s+and\s+{_NUMBER}%?|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
+                   rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{1,}},?\s+and\s+{_NUMBER}%?(?!%?\s*,\s*\d|\d)|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
                    rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
+_NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up|available|running|a|an|an availability))*[\s:(]*$")
+_LEAD = re.compile(r"(?i)^.*\b(?:a|an|the|then|comes|fronts|calls|and|plus|of|behind|by|through|to|our|my|one|with)\s+")
+_ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffices|must|has to|can)|\bredundan|\bin parallel\b|\breplica|\beither\b|\bstandby\b|\bany one\b")
+_CHAINED = re.compile(r"(?i)\bthen\b|\bfront(?:s|ed)\b|\bin front of\b|\bbehind\b|\bfollowed by\b|\bpasses\b|\bin series\b|\bchain\b|\bgoes through\b|\bdepends?\b|"
+                      r"\bcalls?\b|\boverall\b|\bwhole\b|\bend to end\b")
+_AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class NumberList:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Text that is already in a tool's notation; `kind` is trace, stream or call."""
+    """Text in a tool's notation: found so (`kind` trace, stream or call), or put together from a description (system)."""
 
     text: str
     kind: str
@@ -75,6 +81,8 @@ def read_written(text: str, quantities: Sequence[Quantity]) -> list[Written]:
     found += _calls(text)
     if not any(each.kind == "trace" for each in found) and (told := _told(text, quantities)) is not None:
         found.append(told)
+    if not any(each.kind == "call" for each in found) and (system := _described(text, quantities)) is not None:
+        found.append(system)
     return found
 
 
@@ -109,3 +117,30 @@ def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
     start = min(min(count.start, time.start) for count, time in entries)
     end = max(max(count.end, time.end) for count, time in entries)
     return Written(",".join(f"{count.value:.0f}@{time.value:g}s" for count, time in entries), "trace", start, end)
+
+
+def _described(text: str, quantities: Sequence[Quantity]) -> Written | None:
+    """Parts with an availability each, one after the other: "a balancer with 99.99% fronts two servers of 99% each (one
+    suffices), then a database with 99.95%" is series(balancer:99.99%, parallel(2 x servers:99%), database:99.95%)."""
+    shares = [at for at, q in enumerate(quantities) if q.unit == "fraction" and not q.weak and q.value >= 0.5]
+    if len(shares) < 2 or not _AVAILABLE.search(text) or not _CHAINED.search(text):
+        return None
+    parts: list[str] = []
+    after = 0
+    for place, at in enumerate(shares):
+        share = quantities[at]
+        following = quantities[shares[place + 1]].start if place + 1 < len(shares) else len(text)
+        counts = [q for q in quantities[:at] if q.start >= after and q.unit == "count" and q.value == int(q.value) and 1 <= q.value <= 100]
+        count = counts[-1] if counts else None
+        noun = _NOUN_BEFORE.search(text[count.end if count else after: share.start])
+        name = re.sub(r"[^a-z ]", "", _LEAD.sub("", noun[1].lower() if noun else "")).strip() or f"part {place + 1}"
+        leaf = f"{name}:{share.value * 100:.10g}%"
+        if count is not None and count.value > 1:
+            if not _ONE_ENOUGH.search(text[count.start: following]):
+                return None
+            leaf = f"parallel({count.value:.0f} x {leaf})"
+        parts.append(leaf)
+        after = share.end
+    if len({re.sub(r".*:", "", part) for part in parts}) < 2:
+        return None
+    return Written(f"series({', '.join(parts)})", "system", quantities[shares[0]].start, quantities[shares[-1]].end)

@@ -36,7 +36,7 @@ async def run_batch(source: str, out: Output, answer: Callable[[Row], Awaitable[
         if isinstance(told, BaseException):
             out.row({"id": key, **failure_of(told).as_json()})
         else:
-            out.row({**told, "id": key})
+            out.row({"id": key, **{name: value for name, value in told.items() if name != "id"}})
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from api.cli import answers
 from api.cli.ask import MODES, make_request, model_options, recovered
 from api.cli.call import Call
-from api.cli.failures import CliError, failure_of
+from api.cli.failures import failure_of
 from api.cli.output import shortened, whole
 from api.cli.screen import Reader, Screen, open_reader
 
@@ -72,7 +72,8 @@ class Chat:
     def greet(self) -> None:
         documents = len(self._backend.documents()["documents"])
         model = "the offline reasoner" if self._backend.model == "offline" else self._backend.model
-        self._out.note(f"Tutor for ML-platform system design · {model} · {documents} documents of yours · /help")
+        known = f"{documents} document{'' if documents == 1 else 's'} of yours"
+        self._out.note(f"Tutor for ML-platform system design · {model} · {known} · /help")
 
     async def ask(self, question: str) -> None:
         """Asks and shows the answer. Whatever goes wrong is told, and the conversation goes on."""

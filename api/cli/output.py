@@ -158,8 +158,8 @@ def shortened(text: str, length: int) -> str:
 
 
 def speak_utf8() -> None:
-    """Answers hold dashes, arrows and Greek letters; an ASCII locale mustn't stop them."""
-    for stream in (sys.stdout, sys.stderr):
+    """Questions and answers hold dashes, arrows and Greek letters; an ASCII locale mustn't stop them."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="replace")

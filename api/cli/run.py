@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from argparse import ArgumentParser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def run(call: Call) -> int:
     if args.batch is not None:
         return asyncio.run(_batch(call, registry))
     result = find_tool(registry, args.tool).run(given_arguments(args.arguments, args.set), args.seed)
-    told = result.model_dump(mode="json", by_alias=True)
+    told = result.model_dump(mode="json")
     if args.predict is not None:
         told["prediction"] = prediction(args.predict, result.values)
     if args.plot is not None:
@@ -54,7 +55,7 @@ def run(call: Call) -> int:
 async def _batch(call: Call, registry: Registry) -> int:
     async def answer(row: Row) -> Row:
         tool = find_tool(registry, field(row, "tool"))
-        return tool.run(field(row, "args", dict, {}), field(row, "seed", int, call.args.seed)).model_dump(mode="json", by_alias=True)
+        return tool.run(field(row, "args", dict, {}), field(row, "seed", int, call.args.seed)).model_dump(mode="json")
 
     return await run_batch(call.args.batch, call.out, answer)
 
@@ -140,7 +141,9 @@ def _show(out: Output, result: ToolResult, told: dict[str, Any]) -> None:
 
 
 def show_plot(out: Output, plot: dict[str, Any]) -> None:
-    """A small plot in characters."""
+    """A small plot in characters, where there is something to draw with."""
+    if find_spec("tools.draw") is None:
+        return
     from tools.base import Plot
     from tools.draw import text_plot
 

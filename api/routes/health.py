@@ -17,9 +17,9 @@ PROBE_S = 5.0
 
 
 @router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """The process lives."""
-    return {"status": "ok"}
+async def healthz(held: HeldHere) -> dict[str, str | int]:
+    """The process lives; `listeners` are the clients that wait for a turn now."""
+    return {"status": "ok", "listeners": len(held.turns.listening)}
 
 
 @router.get("/readyz")

@@ -58,7 +58,8 @@ def test_the_example_on_the_page_runs(tool: Tool) -> None:
 
 
 @pytest.mark.parametrize(("tool", "index", "args"), [
-    (BENCH, 0, {"features": 100, "alpha": 0.05}),
+    (drift_alarms.fwer, 0, {"features": 100, "alpha": 0.05}),
+    (BENCH, 0, {"features": 100, "alpha": 0.05, "n": 1_000}),
     (BENCH, 1, {"shift": "mean", "shift_sd": 0.2}),
     (BENCH, 2, {"n": 1_000, "alpha": 0.05}),
     (BENCH, 3, {"shift": "variance", "sd_factor": 3}),
@@ -68,8 +69,8 @@ def test_the_example_on_the_page_runs(tool: Tool) -> None:
     (ADWIN, 1, {"before": 0, "after": 1, "delta": 0.002, "clock": 32}),
     (ADWIN, 2, {"before": 0, "after": 1, "clock": 1}),
     (ADWIN, 3, {"before": 0, "after": 1, "clock": 300}),
-    (CONCEPT, 0, {"kind": "concept"}),
-    (CONCEPT, 1, {"kind": "concept"}),
+    (CONCEPT, 0, {"kind": "concept", "rows_per_day": 500}),
+    (CONCEPT, 1, {"kind": "concept", "new_slope": -2}),
     (CONCEPT, 2, {"kind": "covariate", "shift_sd": 1.5}),
     (CONCEPT, 3, {"kind": "concept", "drift_day": 10, "label_delay_days": 14}),
     (CONCEPT, 4, {"kind": "concept", "drift_day": 20, "label_delay_days": 7}),
@@ -298,6 +299,12 @@ def test_a_correction_silences_false_alarms() -> None:
     assert false_alarms("benjamini-hochberg") <= 2
 
 
+@pytest.mark.parametrize("drifting", [0, 1, 4])
+def test_alarms_on_features_that_drift_are_not_false(drifting: int) -> None:
+    values = BENCH.run({"shift_sd": 1.0, "features": 6, "drifting": drifting, "correction": "bonferroni"}).values
+    assert (values["alarms"], values["false_alarms"]) == (drifting, 0)
+
+
 def test_power_grows_with_rows() -> None:
     series = BENCH.run({"shift_sd": 0.2, "trials": 100}).series
     assert series["t"] == sorted(series["t"])
@@ -417,11 +424,12 @@ def test_a_nanny_that_cannot_extrapolate_underestimates() -> None:
 
 def test_drift_must_begin_within_the_days() -> None:
     with pytest.raises(ToolError, match="between 1 and 9"):
-        CONCEPT.run({"days": 10, "drift_day": 10})
+        CONCEPT.run({"horizon_days": 10, "drift_day": 10})
 
 
-def test_nannyml_agrees() -> None:
+def test_nannyml_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     """NannyML 0.13.1: 0.721 without drift, 1.028 after the covariate shift, 0.721 after the concept drift."""
+    monkeypatch.setenv("NML_DISABLE_USAGE_LOGGING", "1")
     nannyml = pytest.importorskip("nannyml", reason="NannyML wants older libraries than ours; run it where it is installed")
     import pandas as pd
 
@@ -438,7 +446,7 @@ def test_nannyml_agrees() -> None:
     dle.fit(frame(old))
     for kind, data in (("none", frame(old)), ("covariate", frame(old, (1.5, 0.0))), ("concept", frame(new))):
         estimate = dle.estimate(data.drop(columns="y")).filter(period="analysis").to_df()[("mae", "value")].iloc[0]
-        assert run("drift.decision", kind=kind)[3] == pytest.approx(float(estimate), abs=0.03)
+        assert run("drift.decision", kind=kind)[3] == pytest.approx(float(estimate), abs=0.06)
 
 
 def test_psi_of_shifted_shares_is_what_the_bench_reports() -> None:

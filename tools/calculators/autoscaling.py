@@ -18,7 +18,7 @@ _TARGET: dict[str, Any] = {"ge": 1e-6, "le": 1e9, "words": ["target", "desired",
 _TOLERANCE: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["tolerance"]}
 
 
-@formula("k8s.hpa", unit="replicas", words=["hpa", "autoscaler", "desired replicas"], cases=[
+@formula("k8s.hpa", unit="replicas", cases=[
     Case({"replicas": 4, "metric": 200, "target": 100}, {"result": 8}, source=_SOURCE),
     Case({"replicas": 3, "metric": 100, "target": 60}, {"result": 5}, source=_SOURCE),
     Case({"replicas": 50, "metric": 90, "target": 75}, {"result": 60}, source="kubernetes.io blog on HPA tolerance"),
@@ -80,7 +80,7 @@ def hpa_metrics(
     """Replicas when several metrics are watched: the largest that any of them asks for."""
     if len(metrics) != len(targets) or min(targets) <= 0 or min(metrics) < 0:
         raise ToolError("k8s.hpa_metrics: give as many metrics as targets, metrics from 0 and targets above 0.")
-    answers: list[int] = [hpa_bounded(replicas, metric, target, tolerance, 0, 10**6)
+    answers: list[int] = [hpa_bounded(replicas, metric, target, tolerance, 0, 10**18)
                           for metric, target in zip(metrics, targets, strict=True)]
     return max(answers)
 

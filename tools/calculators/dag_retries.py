@@ -195,8 +195,8 @@ def dag_retries(p: DagRetries, seed: int) -> ToolResult:
         formula="task = 1 - p^(retries+1); DAG = task^tasks; attempts = 1 + p + … + p^retries; wait_i = delay * 2^i",
         series={"retries": list(counts), "success_probability": [success(p.fail_rate, n, p.tasks)[1] for n in counts]},
         plot=Plot(title="What each retry buys", x_label="retries (count)", y_label="probability (fraction)", lines=[
-            Line(label=f"DAG of {p.tasks} tasks", x=list(counts), y=[success(p.fail_rate, n,
-                                                                             p.tasks)[1] for n in counts]),
+            Line(label=f"DAG of {p.tasks} tasks", x=list(counts),
+                 y=[success(p.fail_rate, n, p.tasks)[1] for n in counts]),
             Line(label="one task taken for the whole", x=list(counts), dashed=True,
                  y=[success(p.fail_rate, n, 1)[1] for n in counts])]),
         assumptions=["attempts fail independently, all tasks alike", "every task must succeed",

@@ -13,6 +13,10 @@ LOPSIDED: dict[str, list[Any]] = {"p": [1, ""], "q": [1, ""], "a": [1, "p"], "b"
                                   "d": [1, "q"], "e": [1, "q"], "f": [1, "q"], "long": [8, ""]}
 """One long task that nothing waits for beside many short ones: counting descendants starts it last."""
 
+GRAHAM: dict[str, list[Any]] = {"t1": [3, ""], "t2": [2, ""], "t3": [2, ""], "t4": [2, ""], "t5": [4, "t4"],
+                                "t6": [4, "t4"], "t7": [4, "t4"], "t8": [4, "t4"], "t9": [9, "t1"]}
+"""Graham's anomaly: taken as listed, it finishes later on four slots than on three."""
+
 _SLOTS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["slots", "workers", "machines"]}
 
 
@@ -91,9 +95,13 @@ def makespan_airflow(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) 
 
 @formula("dag.makespan_listed", cases=[
     Case({"dag": EXAMPLE, "slots": 2}, {"result": 13}, source="by hand"),
+    Case({"dag": GRAHAM, "slots": 3}, {"result": 12}, source="Graham 1969"),
+    Case({"dag": GRAHAM, "slots": 4}, {"result": 15}, source="Graham 1969: one more slot, three later"),
 ])
 def makespan_listed(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
-    """Time to finish with so many slots when ready tasks are taken in the order in which they are listed."""
+    """Time to finish with so many slots when ready tasks are taken in the order in which they are listed.
+
+    One more slot can make it longer (Graham, SIAM J. Appl. Math. 17, 1969)."""
     read = read_dag(dag)
     return makespan(read, slots, by_listing(read))
 

@@ -1,5 +1,4 @@
-"""Delivery guarantees in numbers: rows, duplicates and losses after a crash, replays, and how late a commit shows
-rows."""
+"""Delivery guarantees in numbers: rows, duplicates and losses after a crash, replays, delays of a commit."""
 
 from __future__ import annotations
 

@@ -123,9 +123,7 @@ def gaussian_eps(
     sigma: float = param(**(_SIGMA | {"ge": 0.05})), delta: float = param(1e-5, **_DELTA), k: int = param(1, **_K),
 ) -> float:
     """Epsilon of k Gaussian releases with noise sigma (in sensitivities); k of them equal one at sigma / sqrt(k)."""
-    import dp_accounting
-
-    return float(dp_accounting.get_epsilon_gaussian(sigma / math.sqrt(k), delta))
+    return gaussian_epsilon(sigma / math.sqrt(k), delta)
 
 
 @formula("dp.gaussian_delta", cases=[
@@ -222,6 +220,17 @@ def zcdp_eps(
 ) -> float:
     """Epsilon of a rho-zCDP release: rho + 2 sqrt(rho ln(1/delta)); a Gaussian release has rho = 1 / (2 sigma^2)."""
     return rho + 2 * math.sqrt(rho * math.log(1 / delta))
+
+
+def gaussian_epsilon(sigma: float, delta: float) -> float:
+    """Epsilon of one Gaussian release; 0 where delta alone covers the difference of the two distributions."""
+    import dp_accounting
+    import numpy as np
+
+    if math.erf(1 / (2 * sigma * math.sqrt(2))) <= delta:
+        return 0.0
+    with np.errstate(divide="ignore"):
+        return float(dp_accounting.get_epsilon_gaussian(sigma, delta))
 
 
 def _normal(x: float) -> float:

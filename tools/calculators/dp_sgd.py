@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from tools.base import Case, ToolError, formula, param
+from tools.calculators.dp_composition import gaussian_epsilon
 
 PLD_BUCKETS = 60_000
 """Bounds a privacy-loss distribution's memory: loss range of one step over the discretisation."""
@@ -89,9 +90,7 @@ def sgd_eps_shuffle(
 ) -> float:
     """Epsilon that holds when batches come from a shuffled pass: each record is in one batch an epoch, so a run is
     `epochs` Gaussian releases about it, without amplification by sampling."""
-    import dp_accounting
-
-    return float(dp_accounting.get_epsilon_gaussian(sigma / math.sqrt(epochs), delta))
+    return gaussian_epsilon(sigma / math.sqrt(epochs), delta)
 
 
 @formula("dp.sgd_eps_advanced", cases=[
@@ -102,9 +101,7 @@ def sgd_eps_advanced(
     q: float = param(**_Q), sigma: float = param(**_SIGMA), T: int = param(**_T), delta: float = param(1e-5, **_DELTA),
 ) -> float:
     """Epsilon of DP-SGD by advanced composition of amplified Gaussian steps; half of delta goes to the steps."""
-    import dp_accounting
-
-    one = float(dp_accounting.get_epsilon_gaussian(sigma, min(0.5, delta / (2 * T * q))))
+    one = gaussian_epsilon(sigma, min(0.5, delta / (2 * T * q)))
     step = math.log1p(q * math.expm1(one)) if one < 700 else one + math.log(q)
     growth = math.expm1(min(step, 700.0))
     return min(step * math.sqrt(2 * T * math.log(2 / delta)) + T * step * growth, T * step)

@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 EULER = 0.5772156649015329
 _FEATURES: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count",
@@ -15,8 +15,11 @@ _ALPHA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction",
                           "words": ["alpha", "significance", "level", "false alarm rate"]}
 
 
-@formula("drift.fwer", unit="fraction", words=["false alarm", "family-wise error", "multiple testing"], cases=[
+@formula("drift.fwer", unit="fraction", words=["family-wise error"], cases=[
     Case({"features": 100, "alpha": 0.05}, {"result": 0.99408}, abs=1e-5, source="1 - 0.95**100"),
+], asks=[
+    Ask("We test 100 features for drift at alpha 0.05. What is the chance of at least one false alarm?", "result",
+        0.99408),
 ])
 def fwer(features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA)) -> float:
     """Chance of at least one false alarm among independent tests of features that haven't drifted: 1 - (1-alpha)**k."""
@@ -67,7 +70,7 @@ def benjamini_hochberg(
     return [value <= passing[-1] if passing else False for value in p]
 
 
-@formula("drift.advval_auc", words=["adversarial validation", "domain classifier", "auc"], cases=[
+@formula("drift.advval_auc", cases=[
     Case({"shift_sd": 0.2}, {"result": 0.55623}, abs=1e-5, source="Phi(d/sqrt 2)"),
     Case({"shift_sd": 0.5}, {"result": 0.63816}, abs=1e-5, source="Phi(d/sqrt 2)"),
     Case({"shift_sd": 1.0}, {"result": 0.76025}, abs=1e-5, source="Phi(d/sqrt 2)"),

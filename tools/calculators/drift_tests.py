@@ -8,6 +8,7 @@ from statistics import NormalDist
 from typing import Any
 
 from tools.base import Case, ToolError, formula, param
+from tools.calculators.drift_distances import ks_statistic
 
 _D: dict[str, Any] = {"ge": 0.0, "le": 1.0, "words": ["D", "distance", "KS statistic", "gap"]}
 _ALPHA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "level"]}
@@ -50,7 +51,7 @@ def ks_p(D: float = param(**_D), n: int = param(**_N),
 @formula("drift.ks_n_needed", unit="count", cases=[
     Case({"D": 0.02, "alpha": 0.05}, {"result": 9223}, source="2*(1.3581/0.02)**2 rounded up"),
 ])
-def ks_n_needed(D: float = param(gt=0, le=1, words=_D["words"]), alpha: float = param(0.05, **_ALPHA)) -> int:
+def ks_n_needed(D: float = param(ge=1e-6, le=1, words=_D["words"]), alpha: float = param(0.05, **_ALPHA)) -> int:
     """Rows on each side from which a KS distance of D is significant: any D is, given enough rows."""
     return math.ceil(-math.log(alpha / 2) / D**2)
 
@@ -92,8 +93,6 @@ def variance_only(
     import numpy as np
     from scipy.special import ndtri
     from scipy.stats import mannwhitneyu, ttest_ind
-
-    from tools.calculators.drift_distances import ks_statistic
 
     factor, offset, n = _current(cur)
     ref = ndtri((np.arange(1, n + 1) - 0.5) / n)

@@ -46,7 +46,7 @@ def leaks(labels: Sequence[int], events: Sequence[int], rows: Sequence[int], lag
     return [row >= 0 and events[row] + lag_ms > at for at, row in zip(labels, rows, strict=True)]
 
 
-def read_history(labels: Times, features: Mapping[str, Any]) -> tuple[list[int], list[int], list[Any]]:
+def read_history(labels: Sequence[str | float], features: Mapping[str, Any]) -> tuple[list[int], list[int], list[Any]]:
     """Label times, sorted event times, and the values in that order; of two values at one time the last listed
     stays."""
     both = read_times([*labels, *features])
@@ -55,7 +55,8 @@ def read_history(labels: Times, features: Mapping[str, Any]) -> tuple[list[int],
     return both[: len(labels)], events, [by_time[at] for at in events]
 
 
-def joined(labels: Times, features: Mapping[str, Any], join: Join, ttl_h: float = 0, lag_h: float = 0) -> list[Any]:
+def joined(labels: Sequence[str | float], features: Mapping[str, Any], join: Join, ttl_h: float = 0,
+           lag_h: float = 0) -> list[Any]:
     """The feature's value beside each label, None where there is none."""
     at, events, values = read_history(labels, features)
     rows = join_rows(at, events, join, round(ttl_h * HOUR_MS), round(lag_h * HOUR_MS))

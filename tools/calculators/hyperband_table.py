@@ -135,7 +135,8 @@ def asha_promotable(
     finished: int = param(ge=0, le=10**9, unit="count", words=["finished", "completed"]),
     promoted: int = param(0, ge=0, le=10**9, unit="count", words=["promoted"]), eta: float = param(3.0, **_ETA),
 ) -> int:
-    """Configurations that ASHA may promote from a rung now: the top 1/eta of those finished, less those promoted."""
+    """Configurations that ASHA may promote from a rung now: the top 1/eta of those finished, less those promoted, if
+    these still rank there."""
     return max(0, math.floor(finished / Fraction(eta)) - promoted)
 
 

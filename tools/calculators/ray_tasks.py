@@ -9,8 +9,8 @@ from pydantic import AliasChoices
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
-_TASK: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "ms", "words": ["task", "task takes", "work", "ms task",
-                                                                     "each takes"]}
+_TASK: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "ms",
+                         "words": ["task", "task takes", "work", "ms task", "each takes"]}
 _OVERHEAD: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "ms", "words": ["overhead", "scheduling", "per-task overhead"]}
 _SERIAL_WORDS = ["serial", "sequential", "can't be parallelised", "not parallel"]
 _SERIAL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": _SERIAL_WORDS,
@@ -181,8 +181,8 @@ def ray_speedup(p: RaySpeedup, seed: int) -> ToolResult:
             Line(label="with overhead", x=list(counts), y=[alone / took for took, alone in by_workers]),
             Line(label="Amdahl alone", x=list(counts), y=[amdahl(p.serial_fraction, count) for count in counts]),
             Line(label="one more worker, one more time", x=list(counts), y=list(counts), dashed=True)]),
-        assumptions=["tasks are alike and independent", "the overhead is spent on the worker; the driver submits in no "
-                                                        "time",
+        assumptions=["tasks are alike and independent",
+                     "the overhead is spent on the worker; the driver submits in no time",
                      "results are small: no transfer, no spilling"],
         warnings=["A worker spends more time on overhead than on work."] if p.overhead_ms > p.batch * p.task_ms else [],
     )

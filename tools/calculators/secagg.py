@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import Any
 
 from tools.base import Case, ToolError, formula, param
@@ -120,4 +119,6 @@ def secagg_success(
     """Chance that a round succeeds: at least `threshold` of n clients stay, each dropping out independently."""
     if threshold > n:
         raise ToolError(f"fed.secagg_success: a threshold of {threshold} needs at least as many clients, not {n}.")
-    return min(1.0, math.fsum(math.comb(n, i) * (1 - drop) ** i * drop ** (n - i) for i in range(threshold, n + 1)))
+    from scipy.stats import binom
+
+    return float(binom.sf(threshold - 1, n, 1 - drop))

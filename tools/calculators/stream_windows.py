@@ -40,8 +40,7 @@ def tumbling10s(
     events_ms: tuple[int, ...] = param(**_EVENTS), bound_ms: int = param(0, **_BOUND),
     lateness_ms: int = param(0, **_LATENESS),
 ) -> list[list[Any]]:
-    """Firings [["fire" or "re", window start in ms, events in it], ...] and late event times, for tumbling 10 s
-    windows.
+    """Firings [["fire" or "re", start in ms, events], ...] and late event times, for tumbling windows of 10 s.
 
     "re" is a refiring by an event within the allowed lateness; windows still open when the events end don't fire.
     """
@@ -121,8 +120,7 @@ def watermark_min(
     idle: tuple[bool, ...] = param((), max_length=100_000, words=["idle"],
                                    help="which inputs are marked idle; none if empty"),
 ) -> int:
-    """The watermark of an operator with several inputs: the least over those that aren't idle (the largest if all
-    are)."""
+    """The watermark of an operator: the least over its inputs that aren't idle (the largest if all are)."""
     if idle and len(idle) != len(inputs):
         raise ToolError(f"stream.watermark_min: idle names {len(idle)} inputs of {len(inputs)}; give one flag for each "
                         f"input.")
@@ -185,8 +183,7 @@ def is_late(
     Case({"end_ms": 10_000, "bound_ms": 2000}, {"result": 12_000}, source=_FLINK)])
 def result_needs_ms(end_ms: int = param(words=["window ends", "end"], **_TIME),
                     bound_ms: int = param(0, **_BOUND)) -> int:
-    """The event time that must be seen before a window [.., end) gives its first result: end + bound, lateness or
-    not."""
+    """Event time to be seen before a window [.., end) gives its first result: end + bound, lateness or not."""
     return end_ms + bound_ms
 
 
@@ -196,7 +193,7 @@ def state_kept_until_ms(
     end_ms: int = param(words=["window ends", "end"], **_TIME), bound_ms: int = param(0, **_BOUND),
     lateness_ms: int = param(0, **_LATENESS),
 ) -> int:
-    """The event time that must be seen before a window [.., end) gives up its state: end + bound + lateness."""
+    """Event time to be seen before a window [.., end) gives up its state: end + bound + lateness."""
     return end_ms + bound_ms + lateness_ms
 
 

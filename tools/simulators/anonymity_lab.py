@@ -1,4 +1,4 @@
-"""Anonymity lab: generalises a table and measures k, l, t, the attacker's gain and the loss of detail; adds no noise."""
+"""Anonymity lab: generalises a table and measures k, l, t, the attacker's gain and lost detail; adds no noise."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def anonymity_lab(p: AnonymityLab, seed: int) -> ToolResult:
                "utility_loss": "fraction", "suppressed": "records", "records": "records", "t": "fraction"},
         naive={"attribute_risk": promise},
         summary=_summary(found, table.names[sensitive], baseline, promise, len(table.rows)),
-        formula="k = min class size; l = min exp(H(class)); t = max EMD(class, table); identity risk = classes/records; "
-                "attribute risk = sum of each class's most frequent value / records",
+        formula="k = min class size; l = min exp(H(class)); t = max EMD(class, table); identity risk = classes / "
+                "records; attribute risk = sum of each class's most frequent value / records",
         series=_classes(p, table, quasi, sensitive),
         plot=_plot(p, table, quasi, sensitive),
         assumptions=["the attacker knows every quasi-identifier exactly and that the person is in the table",

@@ -1,5 +1,4 @@
-"""Change data capture of one table: reads scripts of row operations and runs pollers, triggers and log readers over
-them.
+"""Change data capture of one table: runs pollers, triggers and log readers over scripts of row operations.
 
 Knows what each reader gets and why it misses the rest, not what that costs.
 """

@@ -120,10 +120,10 @@ class ConceptDrift(Params):
     noise: float = param(0.5, ge=0.01, le=10, words=["noise"])
     noise_growth: float = param(0.5, ge=0, le=10, words=["noise grows", "heteroscedastic"])
     rows_per_day: int = param(500, ge=50, le=5_000, unit="requests/day", words=["rows per day", "predictions a day"])
-    days: int = param(30, ge=2, le=60, unit="days", words=["days", "watch for", "horizon"])
+    horizon_days: int = param(30, ge=2, le=60, unit="days", words=["watch for", "horizon", "run for"])
     drift_day: int = param(10, ge=1, le=59, unit="days", words=["on day", "drift day", "starts on day"])
     label_delay_days: int = param(14, ge=0, le=365, unit="days",
-                                  words=["label delay", "labels arrive", "late", "labels come"])
+                                  words=["label delay", "labels arrive", "labels", "late", "labels come"])
     alpha: float = param(0.001, ge=1e-9, le=0.1, unit="fraction", words=["alpha", "significance"])
     nanny: Nanny = param("splines", words=["nanny"],
                          help="splines go on beyond the reference data, bins (like trees) don't")
@@ -141,9 +141,9 @@ class ConceptDrift(Params):
                                      "verdict": "concept drift"}, abs=0.06, source="own world. " + _NANNYML),
       ],
       asks=[
-          Ask("Pure concept drift hits the model. Which mean absolute error does direct loss estimation report?",
+          Ask("What MAE does direct loss estimation report after concept drift with 500 rows per day?",
               "dle_mae", 0.72, 0.05),
-          Ask("What is the true MAE after concept drift flips the relationship?", "true_mae", 3.22, 0.05),
+          Ask("How large is the true MAE after concept drift to a new slope of -2?", "true_mae", 3.22, 0.05),
           Ask("A covariate shift of 1.5 standard deviations: what does the nanny model estimate as the loss?",
               "dle_mae", 1.02, 0.05),
           Ask("The concept changes on day 10 and labels arrive 14 days late: on which day do the labels raise the "
@@ -168,20 +168,20 @@ def concept_or_data_drift(p: ConceptDrift, seed: int) -> ToolResult:
 
     So: inputs still and loss up is concept; inputs moved and loss as the nanny said is data; loss above what the nanny
     said is concept on top. Without labels the first and the last can't be told from no drift. Source: NannyML's
-    documentation of DLE; the world is our own (exact true errors 0.717, 1.021, 3.223), and on it NannyML 0.13.1's DLE says
-    0.72 without drift, 1.03 after the covariate shift and 0.72 after the concept drift.
+    documentation of DLE; the world is our own (exact true errors 0.717, 1.021, 3.223), and on it NannyML 0.13.1's DLE
+    says 0.72 without drift, 1.03 after the covariate shift and 0.72 after the concept drift.
 
     >>> concept_or_data_drift(ConceptDrift(kind="concept"), 0).values["verdict"]
     'concept drift'
     """
-    if p.drift_day >= p.days:
-        raise ToolError(f"concept-or-data-drift: drift_day is {p.drift_day} of {p.days} days; it must lie between 1 "
-                        f"and {p.days - 1}.")
+    if p.drift_day >= p.horizon_days:
+        raise ToolError(f"concept-or-data-drift: drift_day is {p.drift_day} of {p.horizon_days} days; it must lie "
+                        f"between 1 and {p.horizon_days - 1}.")
     world = World(2.0, p.noise, p.noise_growth)
     rng = np.random.default_rng(seed)
     model = Monitored(world, p.nanny, rng)
     seen = _decide(model, _after(world, p.kind, p.new_slope), _shifts(p.kind, p.shift_sd),
-                   p.rows_per_day * (p.days - p.drift_day), p.alpha, rng)
+                   p.rows_per_day * (p.horizon_days - p.drift_day), p.alpha, rng)
     daily = _daily(p, world, model, rng)
     visible = daily["labels_alarm_day"]
     blind = _verdict(seen["x_drift"], seen["reference_mae"], seen["dle_mae"], seen["dle_mae"])
@@ -194,7 +194,7 @@ def concept_or_data_drift(p: ConceptDrift, seed: int) -> ToolResult:
         f"{seen['dle_mae']:.2f}, inputs {_moved(seen['x_drift'])}, predictions {_moved(seen['prediction_drift'])}. "
         f"With labels the verdict is {seen['verdict']}; without them it looks like {blind}. "
         + (f"Labels show it on day {visible}, {visible - p.drift_day} days after the drift." if visible is not None else
-           f"Labels show nothing within {p.days + p.label_delay_days} days."),
+           f"Labels show nothing within {p.horizon_days + p.label_delay_days} days."),
         formula="DLE = mean over new inputs of E[|y - f(x)| given x] as learned before; concept drift changes that E",
         series=daily["series"], plot=_plot(p, daily["series"]),
         assumptions=["the model is frozen", "labels of a day come all at once, label_delay_days later",
@@ -220,7 +220,7 @@ def _daily(p: ConceptDrift, world: World, model: Monitored, rng: np.random.Gener
     """The four monitors day by day; `labels_alarm_day` is when the labels of the first bad day have come."""
     limit = float(model.losses.mean() + 3 * model.losses.std() / math.sqrt(p.rows_per_day))
     columns: dict[str, list[float]] = {"x_p": [], "prediction_p": [], "dle_mae": [], "true_mae": []}
-    for day in range(p.days):
+    for day in range(p.horizon_days):
         kind: Kind = p.kind if day >= p.drift_day else "none"
         now, shifts = _after(world, kind, p.new_slope), _shifts(kind, p.shift_sd)
         inputs, targets = now.draw(p.rows_per_day, rng, shifts)
@@ -231,14 +231,14 @@ def _daily(p: ConceptDrift, world: World, model: Monitored, rng: np.random.Gener
         columns["true_mae"].append(float(np.abs(targets - model.predict(inputs)).mean()))
 
     def first(bad: list[bool]) -> int | None:
-        return next((day for day in range(p.drift_day, p.days) if bad[day]), None)
+        return next((day for day in range(p.drift_day, p.horizon_days) if bad[day]), None)
 
     labelled = first([value > limit for value in columns["true_mae"]])
     labels_day = None if labelled is None else labelled + p.label_delay_days
     alarms = {"x_alarm_day": first([value < p.alpha for value in columns["x_p"]]),
               "prediction_alarm_day": first([value < p.alpha for value in columns["prediction_p"]]),
               "dle_alarm_day": first([value > limit for value in columns["dle_mae"]]), "labels_alarm_day": labels_day}
-    return {"alarms": alarms, "labels_alarm_day": labels_day, "series": {"day": list(range(p.days)), **columns}}
+    return {"alarms": alarms, "labels_alarm_day": labels_day, "series": {"day": list(range(p.horizon_days)), **columns}}
 
 
 def _after(world: World, kind: Kind, new_slope: float) -> World:

@@ -1,5 +1,4 @@
-"""The crash lab: one stream job that dies at a chosen step, with every kind of sink, and what readers find
-afterwards."""
+"""The crash lab: one stream job that dies at a chosen step, with every kind of sink, and what remains."""
 
 from __future__ import annotations
 

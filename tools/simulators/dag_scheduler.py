@@ -75,7 +75,7 @@ class _Plan:
       ],
       asks=[
           Ask("How long does the example DAG take on 1 worker slot?", "makespan_min", 20),
-          Ask("And with 3 slots, what is its makespan?", "makespan_min", 11),
+          Ask("What is the makespan of the example Airflow DAG with 3 slots?", "makespan_min", 11),
           Ask("What is the critical path of the example Airflow DAG, however many workers I add?", "critical_path_min",
               11),
           Ask("The DAG runs on 2 workers and every task needs 60 s of pod start-up: how long is the critical path "
@@ -96,7 +96,7 @@ def dag_scheduler(p: DagScheduler, seed: int) -> ToolResult:
     as much again. A task without retries left fails the run; what depends on it never starts, the rest goes on. Times
     are whole milliseconds. One run without failures gives makespan and chart, `runs` runs with failures the rest.
 
-    People get wrong: more workers always help (nothing beats the critical path, and slots beyond the width idle);
+    People get wrong: more workers always help (nothing beats the critical path, and one more can even delay);
     Airflow knows which task is long (its priority counts descendants); a run *of* a day happens on that day (with data
     intervals it starts when the day is over, so at the end the oldest row is an interval and a makespan old. Airflow 3
     runs cron schedules at their logical date unless told otherwise).
@@ -178,8 +178,7 @@ def _longest_min(plan: _Plan) -> float:
 
 
 def _many(p: DagScheduler, plan: _Plan, seed: int) -> list[_Run]:
-    """Runs with failures. The luck of an attempt belongs to its task, so other slots or priorities meet the same
-    luck."""
+    """Runs with failures. An attempt's luck belongs to its task, so other slots or priorities meet the same luck."""
     if not p.fail_rate:
         return [_run(p, plan, None)] * p.runs
     import numpy as np
@@ -190,8 +189,7 @@ def _many(p: DagScheduler, plan: _Plan, seed: int) -> list[_Run]:
 
 
 def _run(p: DagScheduler, plan: _Plan, luck: dict[str, list[list[float]]] | None) -> _Run:
-    """One run; `luck` holds two uniform numbers for each attempt of each task (fails?, jitter), None means no
-    failures."""
+    """One run; `luck` holds two uniform numbers an attempt of each task (fails?, jitter), None means no failures."""
     waits = {name: len(above) for name, above in plan.dag.parents.items()}
     free_in = dict(plan.pools)
     tries = dict.fromkeys(plan.dag.duration, 0)
@@ -280,8 +278,7 @@ def _gantt(p: DagScheduler, plan: _Plan, run: _Run, linear: float) -> Plot:
                       x=[run.ready[name] / MINUTE_MS for name in waited],
                       x2=[began[name] / MINUTE_MS for name in waited]))
     return Plot(title=f"{len(plan.order)} tasks on {p.slots} slots ({p.priority} first), no failures",
-                x_label="time (min)",
-                y_label="task", lines=lines,
+                x_label="time (min)", y_label="task", lines=lines,
                 marks=[{"axis": "x", "at": linear, "label": "work divided by slots"},
                        {"axis": "x", "at": _longest_min(plan), "label": "critical path"}])
 

@@ -56,7 +56,7 @@ class Bench(Params):
                source="(1 + rho)/2"),
       ],
       asks=[
-          Ask("We test 100 features for drift at alpha 0.05. What is the chance of at least one false alarm?",
+          Ask("Over 1,000 rows of 100 features: how likely is some false alarm from drift tests at alpha 5%?",
               "false_alarm_probability", 0.99408),
           Ask("The mean shifts by 0.2 standard deviations: what AUC can adversarial validation reach at best?",
               "auc_best", 0.55623),
@@ -64,7 +64,7 @@ class Bench(Params):
               0.060736),
           Ask("Production data has 3 times the standard deviation and the same mean. How large is the KS distance?",
               "ks_d_population", 0.24216),
-          Ask("Two features have a correlation of 0.8 that turns negative: which AUC can a domain classifier get?",
+          Ask("A rotation flips a correlation of 0.8 to its negative: which AUC can a domain classifier reach at best?",
               "auc_best", 0.9),
           Ask("What PSI with 10 bins does a mean shift of half a standard deviation (0.5 sd) have?", "psi_population",
               0.23775),

@@ -106,7 +106,7 @@ def draw(shift: Shift, n: int, rng: np.random.Generator) -> tuple[Floats, Floats
 
 
 def recorded(values: Any, reference: Reference) -> Floats:
-    """The values as the system records them: as they are, skewed by ln(1 + e^x), or uniform. Ranks stay, means don't."""
+    """The values as they are, skewed by ln(1 + e^x), or uniform: how the system records them. Ranks stay."""
     from scipy.special import ndtr
 
     if reference == "skewed":

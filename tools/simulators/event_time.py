@@ -1,5 +1,4 @@
-"""The event-time lab: out-of-order events through windows with a watermark, and what the clock on the wall would
-say."""
+"""The event-time lab: out-of-order events through windows with a watermark, against the clock on the wall."""
 
 from __future__ import annotations
 
@@ -63,8 +62,7 @@ class EventTime(Params):
           Ask("One of 4 partitions is idle and there is no idle timeout. How many windows fire?", "fired", 0),
       ])
 def event_time(p: EventTime, seed: int) -> ToolResult:
-    """Sends out-of-order events through event-time windows and shows what fires, refires, comes too late and stays in
-    memory.
+    """Sends out-of-order events through event-time windows: what fires, refires, comes too late, stays in memory.
 
     The watermark follows the largest event time by `bound_s` (and 1 ms); with several inputs it is the least of theirs.
     A window fires when the watermark reaches its last millisecond, fires again for each event that still comes within

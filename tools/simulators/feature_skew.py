@@ -31,8 +31,8 @@ class FeatureSkew(Params):
     threshold: float = param(0.5, gt=0, lt=1, unit="fraction", words=["threshold", "cut-off"])
     entities: int = param(1_000_000, ge=1, le=1_000_000_000, unit="count", words=["entities", "users", "keys"])
     zipf: float = param(1.0, ge=0, le=1.5, unit="count", words=["zipf", "alpha", "skew of requests"])
-    hot_fraction: float = param(0.1, ge=0, le=1, unit="fraction", words=["hot", "hot fraction", "hot tier",
-                                                                         "in memory"])
+    hot_fraction: float = param(0.1, ge=0, le=1, unit="fraction",
+                                words=["hot", "hot fraction", "hot tier", "in memory"])
     ttl_s: float = param(300.0, ge=0, le=1e7, unit="s", words=["ttl", "time to live", "expires"],
                          help="how long the hot tier keeps a copy before it reads the cold one anew")
     feature_bytes: int = param(2_000, ge=1, le=100_000_000, unit="bytes", words=["bytes", "size", "feature vector"])
@@ -94,8 +94,8 @@ def feature_skew(p: FeatureSkew, seed: int) -> ToolResult:
     expected = staleness_skew(p.updates_per_h, p.refresh_min, p.lag_min, p.ttl_s, hit)
     cost = tiered_cost(p.entities * p.feature_bytes / 1e9, p.hot_fraction, p.hot_USD_per_GB, p.cold_USD_per_GB)
     values: dict[str, Any] = drawn | {
-        "expected_skew_rate": expected, "longest_age_s": age_s(p.refresh_min, p.lag_min,
-                                                               p.ttl_s if hit else 0)["longest"],
+        "expected_skew_rate": expected,
+        "longest_age_s": age_s(p.refresh_min, p.lag_min, p.ttl_s if hit else 0)["longest"],
         "hot_hit": hit, "mean_ms": tiered_ms(hit, p.hot_ms, p.cold_ms), "cost_USD_per_month": cost["tiered"],
         "all_hot_USD_per_month": cost["all_hot"],
     }
@@ -112,8 +112,8 @@ def feature_skew(p: FeatureSkew, seed: int) -> ToolResult:
         f"{cost['tiered']:,.6g} USD a month (all in memory {cost['all_hot']:,.6g}).",
         formula="stale = 1 - e^(-u*lag) * (1 - e^(-uR))/(uR) * (1 - h + h*(1 - e^(-uT))/(uT))",
         series=_curve(p, hit), plot=_plot(p, hit, drawn["transform_skew_rate"]),
-        assumptions=["updates are Poisson and alike for hot and cold entities", "the hot tier holds the most popular "
-                                                                                "entities",
+        assumptions=["updates are Poisson and alike for hot and cold entities",
+                     "the hot tier holds the most popular entities",
                      "a copy in the hot tier is of any age up to its TTL", "prices are assumptions, not quotes"],
         warnings=_warnings(p, values),
     )
@@ -185,6 +185,6 @@ def _warnings(p: FeatureSkew, values: dict[str, Any]) -> list[str]:
     if p.mismatch != "missing-default" and p.missing_rate != 0.05:
         found.append("missing_rate matters only with mismatch 'missing-default'.")
     if p.ttl_s > 60 * (p.refresh_min + p.lag_min):
-        found.append("The hot copies live longer than a refresh: the TTL, not the pipeline, decides how old values "
-                     "get.")
+        found.append("The hot copies live longer than a refresh: the TTL, not the pipeline, decides how old "
+                     "values get.")
     return found

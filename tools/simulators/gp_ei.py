@@ -37,7 +37,7 @@ class GpEi(Params):
 
 @dataclass(frozen=True)
 class Search:
-    """Grid indices tried, values observed, the best true value after each, the last batch, and how wide batches were."""
+    """Grid indices tried, values observed, the best true value after each, the last batch, how wide batches were."""
 
     points: list[int]
     values: list[float]
@@ -97,7 +97,7 @@ class Process:
           Ask("Bayesian optimisation with batches of 4 over 5 rounds from 4 start points: how many trials are run?",
               "trials", 24.0),
           Ask("What is the minimum of the Forrester function on the grid?", "optimum", -6.018),
-          Ask("With 8 workers and 3 rounds after 4 start points, how many evaluations does the search make?", "trials", 28.0),
+          Ask("With 8 workers and 3 rounds after 4 start points, how many evaluations are made?", "trials", 28.0),
       ])
 def gp_ei(p: GpEi, seed: int) -> ToolResult:
     """Bayesian optimisation of a curve on [0, 1], with batches chosen by top-k or by a constant liar.
@@ -117,8 +117,8 @@ def gp_ei(p: GpEi, seed: int) -> ToolResult:
     """
     total = p.initial + p.batch * p.rounds
     if total > MAX_POINTS or total * p.repeats > MAX_FITS:
-        raise ToolError(f"gp-ei: initial + batch * rounds is {total} trials; it may be {MAX_POINTS} at most, and {MAX_FITS} "
-                        "times the repeats.")
+        raise ToolError(f"gp-ei: initial + batch * rounds is {total} trials; it may be {MAX_POINTS} at most, and "
+                        f"{MAX_FITS} times the repeats.")
     true = [_OBJECTIVES[p.objective](x) for x in X]
     arms = {name: [_search(p, strategy, batch, rounds, true, seed, each) for each in range(p.repeats)]
             for name, strategy, batch, rounds in (("chosen", p.strategy, p.batch, p.rounds),
@@ -130,14 +130,15 @@ def gp_ei(p: GpEi, seed: int) -> ToolResult:
     surface = _surface(p, first)
     return ToolResult(
         tool="gp-ei",
-        values={"regret": regret["chosen"], "sequential_regret": regret["single"], "optimum": min(true), "trials": total,
+        values={"regret": regret["chosen"], "sequential_regret": regret["single"], "optimum": min(true),
+                "trials": total,
                 "found_share": _found(arms["chosen"], true), "batch_spread": spread["chosen"],
                 "top_k_spread": spread["top-k"], "best_value": first.best[-1],
                 "next_x": X[max(range(GRID), key=surface[2].__getitem__)]},
         units={"trials": "trials", "found_share": "fraction"},
         naive={"regret": regret["top-k"], "found_share": _found(arms["top-k"], true)},
         summary=f"After {total} trials in {p.rounds} batches of {p.batch} ({p.strategy}) the mean regret is "
-                f"{regret['chosen']:.3g}; top-k ends at {regret['top-k']:.3g}, one at a time at {regret['single']:.3g}. "
+                f"{regret['chosen']:.3g}; top-k ends at {regret['top-k']:.3g}, one by one at {regret['single']:.3g}. "
                 f"Points of a batch span {spread['chosen']:.3f} of the range, with top-k {spread['top-k']:.3f}.",
         formula="EI(x) = (best - mu - xi) Phi(z) + sigma phi(z), z = (best - mu - xi) / sigma",
         series={"x": list(X), "objective": true, "mean": surface[0], "deviation": surface[1],

@@ -33,7 +33,7 @@ class Hpa(Params):
     sync_s: int = param(15, ge=5, le=600, unit="s", words=["sync", "sync period", "looks every"])
     metric_lag_s: int = param(30, ge=0, le=600, unit="s", words=["metric lag", "metrics are", "old", "scrape"])
     startup_s: int = param(45, ge=0, le=3_600, unit="s",
-                           words=["start-up", "startup", "pods start in", "boot", "ready after"])
+                           words=["start-up", "startup", "pods start in", "to start", "boot", "ready after"])
     stabilization_down_s: int = param(300, ge=0, le=3_600, unit="s",
                                       words=["stabilization", "stabilisation", "cool-down"])
     stabilization_up_s: int = param(0, ge=0, le=3_600, unit="s", words=["up stabilization"])

@@ -9,15 +9,15 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, par
 from tools.calculators.hyperband_table import brackets
 from tools.simulators.multifidelity import Race, Setup, mean, run
 
-MAX_JOBS = 40_000
-MAX_MODELLED = 250
+MAX_JOBS = 6_000
+MAX_MODELLED = 160
 MAX_BARS = 1_500
 GRID = 40
 
 
 class HyperbandRace(Params):
     strategy: Literal["hyperband", "bohb", "successive-halving", "asha", "random"] = param(
-        "hyperband", words=["strategy", "scheduler", "hyperband", "BOHB", "ASHA", "successive halving", "random search"])
+        "hyperband", words=["strategy", "scheduler", "BOHB", "ASHA", "successive halving", "random search"])
     max_budget: int = param(81, ge=1, le=729, unit="epochs",
                             words=["R", "maximum budget", "max epochs", "epochs at most", "full budget"])
     eta: int = param(3, ge=2, le=10, unit="count", words=["eta", "reduction factor", "halving rate"])
@@ -32,12 +32,13 @@ class HyperbandRace(Params):
     resume: bool = param(True, words=["resume", "checkpoint", "from scratch"])
     passes: int = param(1, ge=1, le=10, unit="count", words=["passes", "times over"])
     dims: int = param(2, ge=1, le=8, unit="count", words=["hyperparameters", "dimensions"])
-    repeats: int = param(10, ge=1, le=100, unit="count", words=["repeats", "repetitions"])
+    repeats: int = param(5, ge=1, le=100, unit="count", words=["repeats", "repetitions"])
     show: Literal["regret", "gantt"] = param("regret", words=["show", "plot"])
 
 
 @tool("hyperband-race", group="G", kind="simulator",
-      words=["Hyperband", "ASHA", "BOHB", "successive halving", "early stopping of trials", "multi-fidelity", "bracket"],
+      words=["Hyperband", "ASHA", "BOHB", "successive halving", "early stopping of trials", "multi-fidelity",
+             "bracket"],
       example={"strategy": "asha", "workers": 16, "rank_correlation": 0.6},
       cases=[
           Case({"repeats": 1}, {"budget_code": 1_701, "budget_formula": 1_902, "brackets": 5, "configurations": 143},
@@ -47,12 +48,12 @@ class HyperbandRace(Params):
                source="perfect ranks never drop the best"),
       ],
       asks=[
-          Ask("Hyperband with R=81 and eta=3: how much budget do all brackets use by the paper's formula?", "budget_formula",
-              1_902.0),
-          Ask("And by the reference code, with maximum budget 81 and eta 3?", "budget_code", 1_701.0),
+          Ask("Hyperband with R=81 and eta=3: how much budget do all brackets use by the paper's formula?",
+              "budget_formula", 1_902.0),
+          Ask("Total budget of Hyperband's reference code with maximum budget 81 and eta 3?", "budget_code", 1_701.0),
           Ask("How many brackets has Hyperband at R = 27 and eta = 3?", "brackets", 4.0),
-          Ask("How many configurations does Hyperband start for a maximum budget of 81 epochs and eta 3?", "configurations",
-              143.0),
+          Ask("How many configurations does Hyperband start for a maximum budget of 81 epochs and eta 3?",
+              "configurations", 143.0),
           Ask("With perfect rank correlation 1.0, how often does successive halving lose its best configuration?",
               "lost_best", 0.0),
       ])
@@ -88,17 +89,19 @@ def hyperband_race(p: HyperbandRace, seed: int) -> ToolResult:
     lost = mean(races, _lost_best)
     return ToolResult(
         tool="hyperband-race",
-        values={"regret": regret, "random_regret": by_chance, "lost_best": lost, "makespan_s": span, "utilisation": busy,
+        values={"regret": regret, "random_regret": by_chance, "lost_best": lost, "makespan_s": span,
+                "utilisation": busy,
                 "configurations": len(first.quantiles), "trainings": len(first.jobs), "budget_spent": first.spent,
                 "brackets": len(setup.brackets), **_budgets(p), f"{other_name}_regret": mean(other, _regret),
                 f"{other_name}_makespan_s": other[0].makespan_ms / 1000},
         units={"regret": "fraction", "random_regret": "fraction", "lost_best": "fraction", "makespan_s": "s",
-               "utilisation": "fraction", "budget_spent": "epochs", "budget_code": "epochs", "budget_formula": "epochs"},
+               "utilisation": "fraction", "budget_spent": "epochs", "budget_code": "epochs",
+               "budget_formula": "epochs"},
         naive={"regret": hoped, "makespan_s": first.spent * p.unit_s / p.workers},
-        summary=f"{p.strategy} starts {len(first.quantiles)} configurations on {first.spent:,.6g} epochs and ends with one "
-                f"that {regret:.2%} of the space beats (random search on the same budget: {by_chance:.2%}). If early losses "
-                f"ranked final ones it would be {hoped:.2%}; the best start is lost in {lost:.0%} of runs. {p.workers} "
-                f"workers need {span:,.0f} s and are busy {busy:.0%} of it.",
+        summary=f"{p.strategy} starts {len(first.quantiles)} configurations on {first.spent:,.6g} epochs and ends with "
+                f"one that {regret:.2%} of the space beats (random search on the same budget: {by_chance:.2%}). If early "
+                f"losses ranked final ones it would be {hoped:.2%}; the best start is lost in {lost:.0%} of runs. "
+                f"{p.workers} workers need {span:,.0f} s and are busy {busy:.0%} of it.",
         formula="bracket s: n = ceil(B/R eta^s/(s+1)) configurations at R eta^-s; rung i keeps floor(n eta^-i)",
         series=_table(setup),
         plot=_gantt(p, first) if p.show == "gantt" else _curves(p, races, ideal, chance, other, other_name),
@@ -131,7 +134,7 @@ def _repeats(p: HyperbandRace, setup: Setup) -> int:
         return p.repeats
     configs = sum(int(each[0][0]) for each in setup.brackets) * p.passes
     if configs > MAX_MODELLED:
-        raise ToolError(f"hyperband-race: bohb would propose {configs} configurations; it may be {MAX_MODELLED} at most, so "
+        raise ToolError(f"hyperband-race: bohb would propose {configs} configurations of {MAX_MODELLED} at most; "
                         "lower max_budget or passes.")
     return 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import NormalDist
@@ -130,7 +130,8 @@ def run(strategy: str, setup: Setup, seed: list[int]) -> Race:
     if strategy == "asha":
         _asha(setup, land, clock, race)
     elif strategy == "random":
-        _rung(setup, land, clock, race, [land.add() for _ in range(max(1, int(setup.budget // setup.top)))], setup.top, 0, 0)
+        drawn = [land.add() for _ in range(max(1, int(setup.budget // setup.top)))]
+        _rung(setup, land, clock, race, drawn, setup.top, 0, 0)
     else:
         _brackets(strategy, setup, land, clock, race, seed)
     _incumbents(land, race)
@@ -152,7 +153,8 @@ def _brackets(strategy: str, setup: Setup, land: Landscape, clock: Clock, race: 
             keep = int(rungs[index + 1][0]) if index + 1 < len(rungs) else 0
             ranked = sorted(alive, key=lambda each: land.loss(each, level))
             if model:
-                model.tell(alive, level, [land.loss(each, level) for each in alive], set(ranked[:keep]), level >= setup.top)
+                losses = [land.loss(each, level) for each in alive]
+                model.tell(alive, level, losses, set(ranked[:keep]), level >= setup.top)
             alive, before = ranked[:keep], level
 
 
@@ -179,14 +181,16 @@ def _asha(setup: Setup, land: Landscape, clock: Clock, race: Race) -> None:
     """Asynchronous successive halving: a free worker promotes if it can, else starts a new configuration."""
     levels = [float(level) for _, level in setup.brackets[0]]
     finished: list[list[tuple[float, int]]] = [[] for _ in levels]
-    promoted: list[set[int]] = [set() for _ in levels]
+    waiting: list[list[tuple[float, int]]] = [[] for _ in levels]
     running: list[tuple[int, int, int]] = []
     while race.spent < setup.budget:
         now = clock.next_free_ms
         while running and running[0][0] <= now:
             _, config, rung = heapq.heappop(running)
-            insort(finished[rung], (land.loss(config, levels[rung]), config))
-        config, rung = _promotion(finished, promoted, setup.eta) or (land.add(), 0)
+            scored = (land.loss(config, levels[rung]), config)
+            insort(finished[rung], scored)
+            heapq.heappush(waiting[rung], scored)
+        config, rung = _promotion(finished, waiting, setup.eta) or (land.add(), 0)
         units = levels[rung] - (levels[rung - 1] if rung and setup.resume else 0)
         job = clock.run(config, levels[rung], units)
         race.jobs.append(job)
@@ -194,12 +198,12 @@ def _asha(setup: Setup, land: Landscape, clock: Clock, race: Race) -> None:
         heapq.heappush(running, (job.end_ms, config, rung))
 
 
-def _promotion(finished: list[list[tuple[float, int]]], promoted: list[set[int]], eta: float) -> tuple[int, int] | None:
+def _promotion(finished: list[list[tuple[float, int]]], waiting: list[list[tuple[float, int]]],
+               eta: float) -> tuple[int, int] | None:
+    """The best of those not yet promoted, of the highest rung where it is in the top 1/eta."""
     for rung in range(len(finished) - 2, -1, -1):
-        for _, config in finished[rung][: int(len(finished[rung]) / eta)]:
-            if config not in promoted[rung]:
-                promoted[rung].add(config)
-                return config, rung + 1
+        if waiting[rung] and bisect_left(finished[rung], waiting[rung][0]) < int(len(finished[rung]) / eta):
+            return heapq.heappop(waiting[rung])[1], rung + 1
     return None
 
 

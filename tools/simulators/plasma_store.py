@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
 from tools.base import Ask, Case, Line, Params, Plot, Tool, ToolError, ToolResult, formula, param, tool
@@ -48,10 +49,8 @@ class PlasmaStore(Params):
           Case({"kind": "object-frame"}, {"buffers": 0, "shares_memory": False}, source="PEP 574"),
           Case({"size_MiB": 256}, {"pickle4_dumps_ms": 474, "pickle4_loads_ms": 126, "pickle5_dumps_ms": 0.10,
                                    "pickle5_loads_ms": 0.25, "meta_bytes": 121, "attach_ms": 0.26,
-                                   "store_put_cold_ms": 179,
-                                   "store_put_warm_ms": 19}, source="measured once on a Linux machine of 2 virtual "
-                                                                    "CPUs",
-               shown=True),
+                                   "store_put_cold_ms": 179, "store_put_warm_ms": 19},
+               source="measured once on a Linux machine of 2 virtual CPUs", shown=True),
       ],
       asks=[
           Ask("How many out-of-band buffers does pickle protocol 5 make of a numpy array of 8 MiB in Plasma?",
@@ -156,7 +155,7 @@ def _stored(value: Any) -> dict[str, Any]:
 
         def get() -> tuple[Any, Any]:
             reader = _mapped(store, total)
-            parts = [reader[at:end] for at, end in zip(ends, ends[1:], strict=False)]
+            parts = [reader[at:end] for at, end in pairwise(ends)]
             got = pickle.loads(meta, buffers=parts)
             _ = [column[:1].sum() for column in arrays(got)]
             return got, reader
@@ -256,8 +255,8 @@ def _plot(p: PlasmaStore, values: dict[str, Any]) -> Plot:
     write, read = _sides(values)
     return Plot(title=f"Handing over {p.size_MiB} MiB ({p.kind})", x_label="path", y_label="time (ms)", log_y=True,
                 lines=[
-        Line(label="write", kind="bar", x=list(PATHS), y=list(write)), Line(label="read", kind="bar", x=list(PATHS),
-                                                                            y=list(read)),
+        Line(label="write", kind="bar", x=list(PATHS), y=list(write)),
+        Line(label="read", kind="bar", x=list(PATHS), y=list(read)),
         Line(label="\"zero-copy\" taken for the put as well", x=[PATHS[0], PATHS[-1]], y=[values["attach_ms"]] * 2,
              dashed=True)])
 
@@ -265,7 +264,7 @@ def _plot(p: PlasmaStore, values: dict[str, Any]) -> Plot:
 def _warnings(p: PlasmaStore, values: dict[str, Any], scale: float) -> list[str]:
     found = []
     if scale > 1:
-        found.append(f"Scaled from {p.size_MiB / scale:g} MiB" + (", but for the attach." if values["buffers"] else "."))
+        found.append(f"Scaled from {p.size_MiB / scale:g} MiB{', but for the attach' if values['buffers'] else ''}.")
     if not values["buffers"]:
         found.append("Nothing goes out of band: every reader unpickles its own copy. Keep the numbers in arrays.")
     if values["buffers"] and values["rss_of_both_MiB"] is None:

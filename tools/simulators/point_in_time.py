@@ -25,8 +25,8 @@ class PointInTime(Params):
                          help="from a feature's event to the store")
     ttl_h: float = param(0.0, ge=0, le=1_000, unit="h", words=["ttl", "expires", "older than"], help="0: none expires")
     entities: int = param(4_000, ge=100, le=50_000, unit="count", words=["entities", "users", "accounts"])
-    updates_per_day: float = param(4.0, ge=0.2, le=48, unit="count", words=["updates a day", "updates per day",
-                                                                            "events a day"])
+    updates_per_day: float = param(4.0, ge=0.2, le=48, unit="count",
+                                   words=["updates a day", "updates per day", "events a day"])
     effect: float = param(1.2, ge=0, le=5, unit="count", words=["effect", "consequence", "shift after"],
                           help="how far a positive label moves the values after it, in standard deviations")
     signal: float = param(0.0, ge=0, le=5, unit="count", words=["signal", "predictive", "shift before"],
@@ -124,7 +124,7 @@ def _table(p: PointInTime) -> dict[str, list[Any]]:
         history[when.strip()] = int(number) if number.is_integer() else number
     if not names or not history:
         raise ToolError("point-in-time-join: give at least one label time and one feature, such as 01T12 and 01T00=10.")
-    at, events, values = read_history(list(names), history)
+    at, events, values = read_history(names, history)
     lag, ttl = round(p.lag_h * HOUR_MS), round(p.ttl_h * HOUR_MS)
     rows = join_rows(at, events, p.join, ttl, lag)
     right = join_rows(at, events, "ingested", ttl, lag)

@@ -76,8 +76,8 @@ class _Played:
               "much is spilled?", "spilled_MB", 4000),
           Ask("100 tasks return 50 MB each, 2 nodes, store of 10 GB: how much crosses the network to the driver?",
               "transferred_MB", 2500),
-          Ask("How long do 100 calls of 10 ms take on a single actor (1 actor), no overhead (0 ms), 0 ms to submit, "
-              "results of 0 MB?", "makespan_ms", 1000),
+          Ask("1 Ray actor gets 100 calls of 10 ms each; results are 0 MB, overhead 0 ms and submit 0 ms. How long "
+              "does it take?", "makespan_ms", 1000),
           Ask("The driver needs 0.05 ms to submit a task; how long do 20,000 tasks of 0.01 ms with 0 MB results take?",
               "makespan_ms", 1000.46),
           Ask("If the owner dies, how many objects does Ray reconstruct?", "reconstructed_tasks", 0),

@@ -67,12 +67,13 @@ class History:
           Case({"lost": "", "duplicated": "2"}, {"level_pods": 4, "edge_pods": 5}, source="an edge counted twice"),
       ],
       asks=[
-          Ask("The watch loses the two crash events: how many pods does an edge-triggered controller end up with?",
-              "edge_pods", 1),
-          Ask("And how many pods does a level-triggered controller have in the end when events get lost?",
-              "level_pods", 4),
-          Ask("Event 5, the last one, is lost and the controller resyncs every 60 s: how many seconds after it is the "
-              "state right?", "level_settled_after_s", 20),
+          Ask("With a watch latency of 50 ms and lost crash events, how many pods does an edge-triggered controller "
+              "end up with?", "edge_pods", 1),
+          Ask("The watch loss is 100% and the controller re-lists every 30 s: how many pods does the level-triggered "
+              "controller have in the end?", "level_pods", 4),
+          Ask("A controller whose watch loses 100% of the events resyncs every 30 s. How many seconds after the last "
+              "event is the state right?", "level_settled_after_s", 20),
+          Ask("100% watch loss: with how many pods does the edge-triggered controller end?", "edge_pods", 0),
       ])
 def reconcile_loop(p: Reconcile, seed: int) -> ToolResult:
     """Compares a controller that compares desired with actual state (level) with one that applies each event (edge).

@@ -15,7 +15,7 @@ Times = np.ndarray[Any, np.dtype[np.int64]]
 _FOREVER = 2**60
 
 
-@formula("k8s.rollout_errors", unit="requests", words=["rolling update errors", "preStop"], cases=[
+@formula("k8s.rollout_errors", unit="requests", cases=[
     Case({"rps": 1000, "propagation_ms": 2000, "prestop_ms": 0}, {"result": 2000.0}, source="arithmetic"),
     Case({"rps": 1000, "propagation_ms": 2000, "prestop_ms": 5000}, {"result": 0.0}, source="arithmetic"),
 ])
@@ -48,7 +48,8 @@ class Rollout(Params):
     rps: float = param(1_000.0, ge=0, le=1e6, unit="rps", words=["requests per second", "load", "rps", "traffic"])
     max_surge: int = param(1, ge=0, le=500, unit="replicas", words=["maxSurge", "max surge", "surge"])
     max_unavailable: int = param(0, ge=0, le=500, unit="replicas", words=["maxUnavailable", "max unavailable"])
-    startup_s: float = param(10.0, ge=0, le=3_600, unit="s", words=["startup", "start-up", "ready after", "starts in"])
+    startup_s: float = param(10.0, ge=0, le=3_600, unit="s",
+                             words=["startup", "start-up", "ready after", "starts in", "to start"])
     readiness: Literal["probe", "none"] = param(
         "probe", words=["readiness"], help="none: a pod counts as ready as soon as its container runs")
     propagation_ms: int = param(2_000, ge=0, le=600_000, unit="ms", help="until every proxy follows the endpoints",
@@ -84,8 +85,8 @@ class Fleet:
           Ask("A rolling update at 1,000 rps, endpoints need 2 s to propagate, no preStop: how many requests fail?",
               "failed_requests", 2_000),
           Ask("Same update with a preStop sleep of 5 s: how many requests fail?", "failed_requests", 0),
-          Ask("5,000 requests per second, propagation of 1,500 ms, preStop of 1 s. How many errors does the rollout "
-              "cause?", "failed_requests", 2_500),
+          Ask("A rollout at 5,000 rps with a propagation of 1,500 ms and a preStop of 1 s: how many requests get a 5xx "
+              "error?", "failed_requests", 2_500),
           Ask("How long does a rollout of 20 replicas take with maxSurge 5 and pods that are ready after 30 s?",
               "duration_s", 120),
       ])

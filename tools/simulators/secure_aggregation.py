@@ -258,8 +258,8 @@ def _summary(p: SecureAggregation, exact: bool | None, naive_exact: bool, flat: 
     if exact is None:
         return (f"{p.dropouts} of {p.clients} clients dropped out: {alive} survivors are fewer than the threshold of "
                 f"{_threshold(p)}, so the round is aborted and nobody learns the sum.")
-    text = (f"The server gets the {'exact' if exact else 'wrong'} sum of {alive} updates; a masked update looks uniform "
-            f"(chi-square {flat:.2f} per degree of freedom).")
+    text = (f"The server gets the {'exact' if exact else 'wrong'} sum of {alive} updates; a masked update looks "
+            f"uniform (chi-square {flat:.2f} per degree of freedom).")
     if p.dropouts and not naive_exact:
         text += f" Without recovery the masks towards {p.dropouts} dropouts would leave noise."
     return text + " The sum itself is not hidden."

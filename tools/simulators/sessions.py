@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tools.base import ToolError
-from tools.simulators.windows import Bools, Firings, Ints, Outcome, in_order, joined, watermark_before
+from tools.simulators.windows import BEFORE_ALL, Bools, Firings, Ints, Outcome, in_order, joined, watermark_before
 
 MAX_EVENTS = 300_000
 
@@ -88,35 +88,37 @@ class _Replay:
 
     def __init__(self, gap: int, lateness: int) -> None:
         self.gap, self.lateness = gap, lateness
+        # live windows never touch, so they lie in order of their starts and of their ends; those whose end the watermark
+        # has reached have fired
         self.live: list[_Window] = []
         self.starts: list[int] = []
+        self.ends: list[int] = []
+        self.mark = BEFORE_ALL
         self.done: list[_Window] = []
         self.by_watermark: list[tuple[bool, int, int, int]] = []
         self.by_event: list[tuple[int, bool, int, int, int]] = []
         self.late: list[int] = []
 
     def run(self, events: list[int], times: list[int], met: list[int], final: int) -> None:
+        self.mark = BEFORE_ALL
         for event, time, watermark in zip(events, times, met, strict=True):
-            if self.live and self.live[0].end <= watermark + 1:
+            if watermark > self.mark:
                 self._advance(watermark)
             self._add(event, time, watermark)
         self._advance(final)
-        self.done += self.live
-        self.live, self.starts = [], []
+        self._retire(len(self.live))
 
     def _advance(self, watermark: int) -> None:
-        """Live windows never touch, so they lie in order of their ends too."""
-        gone = 0
-        for each in self.live:
-            if each.end - 1 > watermark:
-                break
-            if each.due:
-                self.by_watermark.append((each.emitted, each.start, each.end, each.count))
-                each.emitted, each.due = True, False
-            gone += each.end - 1 + self.lateness <= watermark
-        if gone:
-            self.done += self.live[:gone]
-            del self.live[:gone], self.starts[:gone]
+        for each in self.live[bisect_right(self.ends, self.mark + 1):bisect_right(self.ends, watermark + 1)]:
+            self.by_watermark.append((each.emitted, each.start, each.end, each.count))
+            each.emitted, each.due = True, False
+        self.mark = watermark
+        self._retire(bisect_right(self.ends, watermark + 1 - self.lateness))
+
+    def _retire(self, count: int) -> None:
+        if count:
+            self.done += self.live[:count]
+            del self.live[:count], self.starts[:count], self.ends[:count]
 
     def _add(self, event: int, time: int, watermark: int) -> None:
         until = since = bisect_right(self.starts, time + self.gap)
@@ -129,6 +131,7 @@ class _Replay:
             merged = _Window(time, time + self.gap, 0, event)
             self.live.insert(since, merged)
             self.starts.insert(since, time)
+            self.ends.insert(since, merged.end)
         else:
             merged = self._merge(since, until, time)
         merged.count += 1
@@ -145,8 +148,8 @@ class _Replay:
             merged.count += each.count
             merged.opened = min(merged.opened, each.opened)
             merged.emitted |= each.emitted
-        self.starts[since] = merged.start
-        del self.live[since + 1:until], self.starts[since + 1:until]
+        self.starts[since], self.ends[since] = merged.start, merged.end
+        del self.live[since + 1:until], self.starts[since + 1:until], self.ends[since + 1:until]
         return merged
 
 

@@ -1,0 +1,146 @@
+"""The rules of a circuit breaker: when it opens, what it lets through, when it closes. Knows no load and no latency."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tools.base import Ask, Case, ToolError, formula, param
+
+State = Literal["closed", "open", "half-open"]
+PYBREAKER = "run against pybreaker: the fail_max-th failure trips; one call passes after the reset timeout"
+
+_MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
+                        "words": ["fail_max", "failures", "after", "trips after",
+                                                                          "opens after", "threshold"]}
+
+
+@dataclass
+class Breaker:
+    """Opens after `fail_max` failures in a row; after `reset_ms` one call may try; `success_threshold` successes in a
+    row then close it and one failure opens it again. Ask `admits`, then `record` the outcome, in order of time."""
+
+    fail_max: int
+    reset_ms: int
+    success_threshold: int = 1
+    state: State = "closed"
+    failures: int = 0
+    successes: int = 0
+    opened_ms: int = 0
+    trips: int = 0
+
+    def admits(self, now_ms: int) -> bool:
+        if self.state == "open" and now_ms - self.opened_ms >= self.reset_ms:
+            self.state, self.successes = "half-open", 0
+        return self.state != "open"
+
+    def record(self, now_ms: int, failed: bool) -> None:
+        if not failed:
+            self.failures = 0
+            self.successes += 1
+            if self.state == "half-open" and self.successes >= self.success_threshold:
+                self.state = "closed"
+            return
+        self.failures += 1
+        if self.state == "half-open" or self.failures >= self.fail_max:
+            self.state, self.opened_ms, self.failures = "open", now_ms, 0
+            self.trips += 1
+
+
+def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) -> tuple[list[bool], list[State]]:
+    """Which calls pass, and the state after each; `failed[i]` is what call i would meet if it passed."""
+    passed, states = [], []
+    for now, bad in zip(times_ms, failed, strict=True):
+        through = breaker.admits(now)
+        if through:
+            breaker.record(now, bad)
+        passed.append(through)
+        states.append(breaker.state)
+    return passed, states
+
+
+@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through"], cases=[
+    Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
+    Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
+    Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
+], asks=[Ask("A breaker trips after 5 failures and 20 attempts follow each other within the reset timeout: how many "
+             "calls get through?", "result", 5)])
+def calls_through(
+    fail_max: int = param(5, **_MAX),
+    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries"]),
+    within_reset: bool = param(True, words=["within the reset timeout", "within reset"]),
+    timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass", "reset timeouts"],
+                          help="reset timeouts that pass when not within_reset; each lets one trial through"),
+) -> int:
+    """Calls to a dead dependency that a breaker lets through: the first fail_max, then one trial for each reset
+    timeout."""
+    return min(attempts, fail_max + (0 if within_reset else timeouts))
+
+
+@formula("breaker.calls_refused", unit="calls", cases=[
+    Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 15}, source=PYBREAKER)])
+def calls_refused(
+    fail_max: int = param(5, **_MAX),
+    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls"]),
+    within_reset: bool = param(True, words=["within the reset timeout"]),
+    timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass"]),
+) -> int:
+    """Calls to a dead dependency that a breaker answers itself, at once."""
+    return attempts - min(attempts, fail_max + (0 if within_reset else timeouts))
+
+
+@formula("breaker.calls_to_trip", unit="calls", cases=[
+    Case({"error_rate": 0.5, "fail_max": 5}, {"result": 62}, rel=1e-12, source="run of 5: (1 - 0.5^5) / (0.5 * 0.5^5)"),
+    Case({"error_rate": 1, "fail_max": 5}, {"result": 5}, rel=1e-12, source="every call fails"),
+    Case({"error_rate": 0.1, "fail_max": 5}, {"result": 111_110}, rel=1e-9, source="run of 5 at 10%")])
+def calls_to_trip(
+    error_rate: float = param(gt=0, le=1, unit="fraction", words=["error rate", "fail", "errors"]),
+    fail_max: int = param(5, ge=1, le=100, unit="failures", words=["failures in a row", "fail_max"]),
+) -> float:
+    """Mean calls until fail_max failures in a row: (1 - p^k) / (p^k (1 - p)). A partly failing dependency hardly trips
+    it."""
+    run = error_rate**fail_max
+    if run < 1e-300:
+        raise ToolError(f"breaker.calls_to_trip: at an error rate of {error_rate:g} a run of {fail_max} failures never "
+                        f"comes.")
+    return float(fail_max) if error_rate == 1 else (1 - run) / (run * (1 - error_rate))
+
+
+@formula("breaker.probes", unit="calls", cases=[
+    Case({"outage_s": 300, "reset_s": 60}, {"result": 5}, source="one trial a minute"),
+    Case({"outage_s": 59, "reset_s": 60}, {"result": 0}, source="it is over before the first trial")])
+def probes(
+    outage_s: float = param(ge=0, le=1e9, unit="s", words=["outage", "down for"]),
+    reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout"]),
+) -> int:
+    """Trials that fail while an outage goes on after the breaker has opened, under steady calls."""
+    return math.floor(outage_s / reset_s + 1e-9)
+
+
+@formula("breaker.replay", cases=[
+    Case({"outcomes": "FFFFFFFF", "fail_max": 5, "interval_s": 1, "reset_s": 60},
+         {"through": 5, "refused": 3, "state": "open", "trips": 1}, source=PYBREAKER),
+    Case({"outcomes": "FFFFSFFFF", "fail_max": 5, "interval_s": 1, "reset_s": 60},
+         {"through": 9, "refused": 0, "state": "closed", "trips": 0}, source="a success starts the count again"),
+    Case({"outcomes": "FFFSSS", "fail_max": 3, "interval_s": 30, "reset_s": 60},
+         {"through": 5, "refused": 1, "state": "closed", "trips": 1}, source="by hand: trial at 120 s succeeds")])
+def breaker_replay(
+    outcomes: str = param(max_length=100_000, words=["outcomes"],
+                          help="F or S for each call, spaces and commas ignored"),
+    fail_max: int = param(5, **_MAX),
+    interval_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["interval", "every"]),
+    reset_s: float = param(60.0, ge=0, le=864_000, unit="s", words=["reset", "timeout"]),
+    success_threshold: int = param(1, ge=1, le=1_000, unit="count", words=["successes to close"]),
+) -> dict[str, Any]:
+    """Calls through and refused, the state in the end and how often it tripped, for a text of outcomes F and S."""
+    letters = re.sub(r"[\s,;]", "", outcomes).upper()
+    if not letters or set(letters) - set("FS"):
+        raise ToolError(f"breaker.replay can't read {outcomes[:40]!r}; write F for a failure and S for a success, as "
+                        f"in FFFFFSS.")
+    breaker = Breaker(fail_max, round(reset_s * 1000), success_threshold)
+    passed, states = replay([round(i * interval_s * 1000) for i in range(len(letters))], [x == "F" for x in letters],
+                            breaker)
+    return {"through": sum(passed), "refused": len(passed) - sum(passed), "state": states[-1], "trips": breaker.trips}

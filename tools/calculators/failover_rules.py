@@ -1,0 +1,127 @@
+"""Formulas of failover: lost writes, RPO, RTO, and which systems may lose what they acknowledged. Runs no clock."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from tools.base import Case, ToolError, formula, param
+
+MAY_LOSE: dict[str, tuple[str, bool, str]] = {
+    "redis cluster": (r"redis", True, "asynchronous replication: a promoted replica may miss acknowledged writes "
+                                      "(Redis Cluster "
+                      "specification, write safety)"),
+    "postgres async": (r"postgres.*async|async.*postgres", True, "synchronous_commit without a synchronous standby "
+                                                                 "waits for the "
+                       "local disk only (PostgreSQL documentation, warm standby)"),
+    "postgres sync": (r"postgres", False, "a synchronous standby has flushed the commit before it is acknowledged "
+                                          "(PostgreSQL "
+                      "documentation, synchronous replication)"),
+    "mysql async": (r"mysql(?!.*semi)", True, "the source doesn't wait for replicas (MySQL manual, replication)"),
+    "mysql semi-sync": (r"mysql", False, "AFTER_SYNC waits for a replica's receipt before it commits, until its "
+                                         "timeout falls back "
+                        "to asynchronous (MySQL manual, semisynchronous replication)"),
+    "kafka acks=1": (r"acks\s*=?\s*(?:1|0)\b", True, "the leader answers before followers have the record (Kafka "
+                                                     "documentation, acks)"),
+    "kafka acks=all": (r"kafka", False, "every in-sync replica has the record; with min.insync.replicas of at least 2 "
+                                        "and no unclean "
+                       "leader election (Kafka documentation)"),
+    "raft": (r"raft|etcd|zookeeper|zab|paxos|consul|spanner|cockroach", False, "a majority has the entry before it is "
+             "acknowledged, and a leader needs a majority (D. Ongaro, J. Ousterhout, 2014)"),
+    "cassandra one": (r"cassandra.*\bone\b", True, "one replica has answered; it may be the one that dies (Cassandra "
+                                                   "documentation)"),
+    "cassandra quorum": (r"cassandra", False, "a majority of replicas has the write (Cassandra documentation)"),
+}
+"""Name: (pattern, whether a single failover may lose acknowledged writes in that setting, why)."""
+
+_RATE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["writes", "write rate", "writes per second"]}
+
+
+@formula("failover.lost_writes", unit="writes", cases=[
+    Case({"write_rps": 2000, "lag_ms": 250}, {"result": 500}, rel=1e-12, source="rate * lag"),
+    Case({"write_rps": 2000, "lag_ms": 250, "mode": "sync"}, {"result": 0}, source="acknowledged only when replicated"),
+])
+def lost_writes(
+    write_rps: float = param(**_RATE),
+    lag_ms: float = param(ge=0, le=1e9, unit="ms", words=["lag", "replication lag", "behind"]),
+    mode: Literal["async", "sync"] = param("async", words=["mode", "replication"]),
+) -> float:
+    """Acknowledged writes that die with an asynchronous primary: write rate * replication lag; none when
+    synchronous."""
+    return write_rps * lag_ms / 1000 if mode == "async" else 0.0
+
+
+@formula("failover.rto_s", unit="s", cases=[
+    Case({"heartbeat_s": 1, "misses": 3, "election_s": 2, "redirect_s": 5}, {"result": 10}, rel=1e-12,
+         source="3 + 2 + 5")])
+def rto_s(
+    heartbeat_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["heartbeat"]),
+    misses: int = param(3, ge=1, le=1_000, unit="count", words=["misses"]),
+    election_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["election"]),
+    redirect_s: float = param(0.0, ge=0, le=864_000, unit="s", words=["redirect"]),
+) -> float:
+    """Time without service: detection (heartbeat * misses) + election + redirecting the clients."""
+    return heartbeat_s * misses + election_s + redirect_s
+
+
+@formula("failover.rpo_s", unit="s", cases=[
+    Case({"backup_every_s": 3600}, {"result": 3600}, rel=1e-12, source="everything since the last backup"),
+    Case({"lag_s": 0.25}, {"result": 0.25}, rel=1e-12, source="the replication lag")])
+def rpo_s(
+    lag_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["lag"]),
+    backup_every_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["backup every"]),
+) -> float:
+    """Most data lost, in seconds of writes: the lag of the copy that takes over, or the time since the last backup."""
+    return max(lag_s, backup_every_s)
+
+
+@formula("failover.downtime_min_per_yr", unit="min/year", cases=[
+    Case({"failovers_per_year": 12, "rto_s": 30}, {"result": 6}, rel=1e-12, source="12 * 30 s")])
+def downtime_min_per_yr(
+    failovers_per_year: float = param(ge=0, le=1e6, unit="count", words=["failovers", "failures a year"]),
+    rto_s: float = param(ge=0, le=1e7, unit="s", words=["rto", "each takes"]),
+) -> float:
+    """Minutes a year that failovers alone cost."""
+    return failovers_per_year * rto_s / 60
+
+
+@formula("failover.partition_lost_writes", unit="writes", cases=[
+    Case({"write_rps": 1000, "minority_share": 0.1, "partition_s": 60, "node_timeout_s": 15}, {"result": 1500},
+         rel=1e-12, source="1000 * 0.1 * min(60, 15)")])
+def partition_lost_writes(
+    write_rps: float = param(**_RATE),
+    minority_share: float = param(ge=0, le=1, unit="fraction", words=["minority", "clients on the minority side"]),
+    partition_s: float = param(ge=0, le=1e7, unit="s", words=["partition", "partition lasts"]),
+    node_timeout_s: float | None = param(15.0, ge=0, le=1e7, unit="s", words=["node timeout", "fenced after"],
+                                         help="after which the old primary refuses writes; none: never"),
+) -> float:
+    """Acknowledged writes of clients left with the old primary of a partition; it takes them until the node timeout."""
+    return write_rps * minority_share * (partition_s if node_timeout_s is None else min(partition_s, node_timeout_s))
+
+
+@formula("failover.may_lose_acknowledged", cases=[
+    Case({"system": "Redis Cluster"}, {"result": True}, source="Redis Cluster specification, write safety"),
+    Case({"system": "etcd"}, {"result": False}, source="Raft"),
+    Case({"system": "Kafka acks=1"}, {"result": True}, source="Kafka docs"),
+    Case({"system": "PostgreSQL with a synchronous standby"}, {"result": False}, source="PostgreSQL documentation")])
+def may_lose_acknowledged(
+    system: str = param(max_length=200, words=["system", "database"], help=f"one of {', '.join(MAY_LOSE)}"),
+) -> bool:
+    """Whether one failover of a system may lose writes that it had acknowledged."""
+    return _known(system)[1]
+
+
+@formula("failover.why", cases=[Case({"system": "raft"}, {"result": MAY_LOSE["raft"][2]},
+                                     source="table of this module")])
+def why(system: str = param(max_length=200, words=["system", "database"])) -> str:
+    """Why a failover of a system may or can't lose acknowledged writes, with its source."""
+    return _known(system)[2]
+
+
+def _known(system: str) -> tuple[str, bool, str]:
+    text = system.lower().replace("postgresql", "postgres").replace("asynchronous", "async")
+    found = next((entry for entry in MAY_LOSE.values() if re.search(entry[0], text)), None)
+    if found is None:
+        raise ToolError(f"failover.may_lose_acknowledged doesn't know {system[:40]!r}; choose one of "
+                        f"{', '.join(MAY_LOSE)}.")
+    return found
