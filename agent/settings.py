@@ -54,3 +54,8 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
 def provider_key(provider: str) -> str | None:
     """The provider's key out of the environment, where its own client would look for it."""
     return os.environ.get(f"{provider.upper()}_API_KEY")
+
+
+def debugging() -> bool:
+    """Whether the operator wants tracebacks (TUTOR_DEBUG)."""
+    return bool(os.environ.get("TUTOR_DEBUG"))

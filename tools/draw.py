@@ -84,7 +84,7 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
             slot = next(n for n, each in enumerate(bars) if each is line)
             handles.append(_bar(ax, plot, found, number, (slot, len(bars)), lying))
         else:
-            handles.append(_curve(ax, line, found, number, lying))
+            handles.append(_curve(ax, line, found, number, lying, _covered(plot, number)))
     _ticks(ax, "x", across, whole=_all_whole(plot, "y" if lying else "x"))
     _ticks(ax, "y", upward, whole=_all_whole(plot, "x" if lying else "y"))
     if lying or any(line.kind == "gantt" for line in plot.lines):
@@ -98,19 +98,29 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
         drawing.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.8)
 
 
-def _curve(ax: Axes, line: Line, found: list[Point], number: int, lying: bool) -> Any:
+def _curve(ax: Axes, line: Line, found: list[Point], number: int, lying: bool, covered: int) -> Any:
     xs, ys = [point.x for point in found], [point.y for point in found]
     if lying:
         xs, ys = ys, xs
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     if line.kind == "scatter":
         return ax.scatter(xs, ys, s=34, marker=marker, zorder=4, edgecolors=colour, facecolors="white" if line.dashed else colour)
-    # Where two lines coincide, the later one is thinner and both can be seen.
-    drawn, = ax.plot(xs, ys, color=colour, linewidth=max(1.4, 2.8 - 0.4 * number), zorder=3 + 0.01 * number + line.dashed,
+    # Where lines coincide, the one below is thicker and all can be seen.
+    drawn, = ax.plot(xs, ys, color=colour, linewidth=2.0 + 2.4 * covered, zorder=3 + 0.01 * number + line.dashed,
                      linestyle=(0, (5, 3)) if line.dashed else "-", drawstyle="steps-post" if line.kind == "step" else "default")
     if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
         drawn.set(marker=marker, markersize=5)
     return drawn
+
+
+def _covered(plot: Plot, number: int) -> int:
+    """How many later lines lie on this one for a quarter of its way or more."""
+    line = plot.lines[number]
+    if line.dashed or line.kind not in ("line", "step"):
+        return 0
+    own = set(zip(line.x, line.y, strict=True))
+    later = (each for each in plot.lines[number + 1:] if each.kind == line.kind and not each.dashed)
+    return sum(4 * len(own & set(zip(each.x, each.y, strict=True))) >= len(own) for each in later)
 
 
 def _bar(ax: Axes, plot: Plot, found: list[Point], number: int, slot: tuple[int, int], lying: bool) -> Any:
@@ -170,7 +180,9 @@ def _ticks(ax: Axes, which: str, axis: Axis, whole: bool) -> None:
         scale.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
     low, high = getattr(ax, f"get_{which}lim")()
     digits = min(15, max(6, 2 + math.ceil(math.log10(max(abs(low), abs(high), 1e-300) / max(abs(high - low), 1e-300)))))
-    scale.set_major_formatter(FuncFormatter(lambda value, _: figure(value, digits)))
+    # Powers of ten look alike along an axis: either all of them are written out or none.
+    plain = (0.1, 1e3) if axis.log and not (axis.low >= 1e-3 and axis.high < 1e6) else (1e-3, 1e6 if axis.log else 1e7)
+    scale.set_major_formatter(FuncFormatter(lambda value, _: figure(value, digits, plain)))
     scale.set_minor_formatter(NullFormatter())
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tools.base import Line, Plot, ToolError
 
-PLAIN_BELOW = 1e6
-PLAIN_FROM = 1e-3
+PLAIN = (1e-3, 1e6)
+"""Between these a number is written without a power of ten."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -73,7 +73,7 @@ def points(line: Line, x_axis: Axis, y_axis: Axis) -> list[Point]:
     return [Point(x, y, end) for x, y, end in placed if x is not None and y is not None]
 
 
-def figure(number: float, digits: int = 6) -> str:
+def figure(number: float, digits: int = 6, plain: tuple[float, float] = PLAIN) -> str:
     """A number for the eye.
 
     >>> [figure(x) for x in (0, 0.25, 12000.0, 2.5e6, 1e9, 1e-6)]
@@ -81,7 +81,7 @@ def figure(number: float, digits: int = 6) -> str:
     """
     if number == 0 or not math.isfinite(number):
         return f"{number:g}"
-    if PLAIN_FROM <= abs(number) < PLAIN_BELOW:
+    if plain[0] <= abs(number) < plain[1]:
         rounded = round(number, max(0, digits - 1 - math.floor(math.log10(abs(number)))))
         text = f"{rounded:,.{max(digits, 1)}f}" if rounded % 1 else f"{rounded:,.0f}"
         return text.rstrip("0").rstrip(".") if "." in text else text

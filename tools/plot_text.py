@@ -126,7 +126,7 @@ def _row_labels(axis: Axis, height: int, down: bool) -> dict[int, str]:
     if axis.names:
         every = {round(axis.share(n) * (height - 1)): _cut(name, MAX_GUTTER) for n, name in enumerate(axis.names)}
     elif down:
-        every = {row: figure(axis.at(row / (height - 1)), 4) for row in range(height)}
+        every = {row: figure(round(axis.at(row / (height - 1)))) for row in range(height)}
     else:
         wanted = {0, height - 1} if height < 7 else {0, round((height - 1) / 2), height - 1}
         every = {row: figure(axis.at(row / (height - 1)), 4) for row in wanted}
@@ -163,7 +163,7 @@ def _bars(plot: Plot, lines: Sequence[tuple[Line, list[Point]]], names: Axis, va
             height = next((point.y for point in found if point.x == n), None)
             if line.kind != "bar" or height is None:
                 continue
-            long = max(1, round(scale.share(height) * room)) if height != low else 0
+            long = max(1, round(scale.share(height) * room)) if height != low or values.log else 0
             bar = list((_character(number, bar=True) * long).ljust(room + 1))
             for other, (passing, placed) in enumerate(lines):
                 at = None if passing.kind == "bar" else _passes(placed, n)

@@ -23,7 +23,7 @@ COMMON = FUNCTION | frozenset(
     "how mani much what which who whi when where must can could may might shall should will would take get got make use go come "
     "keep give let more less most least too also just then there here one two not no don t doe did don can't cannot would i'm m re ll "
     "you me us they them he she his her ani some onli same other anoth such very up down out off onc again between both them what's "
-    "whole all even still now my we want know say ask pleas thing way good bad like exampl estim calcul comput second per".split())
+    "whole all even still now my we want know say one two three four five six seven eight nine ten ask pleas thing way good bad like exampl estim calcul comput second per".split())
 """Stems that don't tell one tool from another."""
 PREPOSITIONS = frozenset("to from for at of in over every after before by per with on within during into".split())
 TERM = re.compile(r"[A-Za-z][A-Za-z0-9]*")

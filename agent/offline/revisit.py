@@ -8,17 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.offline.fitting import Fit, Reading, fit
-from agent.offline.parameters import Slot
-from agent.offline.quantities import Quantity
-from agent.offline.wishes import NUMERIC, WHY, idle
+from agent.offline.parameters import FUNCTION, Slot
+from agent.offline.wishes import CONCEPT, NUMERIC, WHY, idle
 
 LONGEST_WORDS = 18
 _LEAD = r"(?i)^\W*(?:(?:ok|okay|well|hm+|alright|right|great|thanks|thank you|cool|nice|so|then|please|no|sorry|actually|wait)\W+)*"
 INSISTS = re.compile(_LEAD + r"(?:and|now|but|or|what if|what about|how about|same|instead|make (?:it|that)|change|suppose|assume|try|again|i meant?|"
                      r"(?:what )?would (?:it|that) (?:be|change)|doubl\w+|tripl\w+|halv\w+|twice|half|increase|decrease|reduce|raise|lower|"
                      r"ten times|\w+ times (?:the|as)|\d+x)\b")
-OPENS = re.compile(_LEAD + r"(?:with|at|for|using|use|set|let|if|without|only|say|take|give it|let's say)\b")
+OPENS = re.compile(_LEAD + r"(?:with|at(?! which| what)|for|using|use|set|let|if|without|only|say|take|give it|let's say)\b")
 THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:them|those|it)\b|\bsame\b|\binstead\b")
+PLAIN = re.compile(r"[\w\s%.,?!:/$@=+µ-]+")
+MOST_OTHER_WORDS = 7
 SCALED = re.compile(
     r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|half|tenfold)|(?<!of )(?<!to )(?<!at )(?<!is )(?<!=)(?P<times>\b\d+(?:\.\d+)?)\s*(?:x|×|times)\s+(?=[a-z])|"
     r"(?P<spoken>two|three|four|five|ten|hundred) times|(?P<percent>\d+(?:\.\d+)?)\s*(?:%|percent) (?P<way>more|less|fewer|higher|lower|longer|shorter))")
@@ -44,8 +45,9 @@ def revised(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading, 
     if wants:
         filled = _fill_missing(slots, wants, kept, reading)
         return {**kept, **filled} if filled else None
-    opened = bool(INSISTS.match(reading.text) or OPENS.match(reading.text) or THAT.search(reading.text)) or len(reading.words) <= 3
-    if not opened:
+    insisted = insists(reading.text)
+    opened = insisted or bool(OPENS.match(reading.text)) or bool(THAT.search(reading.text) and NUMERIC.search(reading.text))
+    if (CONCEPT.search(reading.text) and not insisted) or not (opened or _only_arguments(slots, reading)):
         return None
     scaled = _scaled(slots, before, reading)
     if scaled is not None:
@@ -76,6 +78,15 @@ def _kept(slots: Sequence[Slot], before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _default(slots: Sequence[Slot], name: str) -> Any:
     return next((slot.default for slot in slots if slot.name == name), None)
+
+
+def _only_arguments(slots: Sequence[Slot], reading: Reading) -> bool:
+    """Whether a short message consists of values and what they are called: "8 stages?", "adversarial traffic"."""
+    known = {word for slot in slots for phrase in slot.phrases for word in phrase.stems}
+    known |= {word for slot in slots for _, stems in slot.options for word in stems} | FUNCTION
+    inside = [reading.spans[at] for at in range(len(reading.quantities))]
+    named = [at for at, (word, _, _) in enumerate(reading.words) if not any(low <= at < high for low, high in inside)]
+    return len(reading.words) <= 4 and PLAIN.fullmatch(reading.text) is not None and all(reading.words[at][0] in known for at in named)
 
 
 def _fill_missing(slots: Sequence[Slot], wants: Sequence[Slot], kept: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
@@ -134,8 +145,10 @@ def _by_unit(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading,
     """Numbers without a name go where such a number stood: "and at 99.99%?" after a question with one availability."""
     certain = _certain(slots, found)
     changes: dict[str, Any] = {}
+    if sum(word not in FUNCTION for word, _, _ in reading.words) > MOST_OTHER_WORDS:
+        return changes
     for at, quantity in enumerate(reading.quantities):
-        if at in reading.taken or (quantity.weak and not _counted(quantity)) or at in found.placed and found.placed[at] in certain:
+        if at in reading.taken or quantity.weak or (at in found.placed and found.placed[at] in certain):
             continue
         options = []
         for slot in slots:
@@ -157,6 +170,3 @@ def _distance(value: float, current: Any) -> float:
         return 1e3
     return abs(math.log10(value / current))
 
-
-def _counted(quantity: Quantity) -> bool:
-    return quantity.unit == "count" and quantity.value != 1

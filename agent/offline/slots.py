@@ -24,7 +24,7 @@ CANDIDATES = 12
 FIELDS = {"words": 1.0, "name": 0.85, "outputs": 0.55, "summary": 0.45, "options": 0.4, "parameters": 0.3}
 FORMULA_SUMMARY = 0.7
 """A word's weight by where the tool has it; a formula's summary says what it gives, a tool's only what it is about."""
-W = {"lexical": 0.9, "called": 0.3, "focus": 0.8, "unit": 0.5, "unused": 0.8, "missing": 1.1, "guessed": 0.25,
+W = {"lexical": 0.9, "called": 0.3, "focus": 0.8, "unit": 0.5, "unused": 0.8, "missing": 1.1, "guessed": 0.4,
      "exact": 0.7, "inexact": -0.2, "tool": 0.4}
 LEAST, LEAST_ORDERED = 1.5, 0.4
 """Below this total no tool fits; less is needed for an order ("simulate a token bucket")."""

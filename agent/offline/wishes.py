@@ -19,7 +19,8 @@ ASKING = re.compile(r"(?i)\b(?:what|which|whats|when does|at which|after how|whe
 CONCEPT = re.compile(
     rf"""(?ix)^\W*(?:(?:so|and|but|ok|okay|well|hi|hey|please|can\ you|could\ you|would\ you|pls)\W+)*
     (?:why|explain|describe|define|discuss|tell\ me|list|name|give|compare|contrast|who|where|should|when\ (?:should|would|is|to|do|not)
-    |what(?:'s|s|\ is|\ are)?\ (?:the\ )?(?:difference|point|meaning|purpose|reason|advantage|disadvantage|weakness|drawback|idea|benefit
+    |what\ (?:can|could|might|may|would)\ go\ wrong\b
+    |what(?:'s|s|\ is|\ are)?\ (?:the\ )?(?:difference|role|effect|impact|problem|risk|consequence|cause|job|point|meaning|purpose|reason|advantage|disadvantage|weakness|drawback|idea|benefit
         |trade-?off|steps?|stages?|layers?|phases?)\b
     |how\ (?:do|does|can|could|should|would|did|to|is|are|come|might)\b(?!\ {_HOW}\b))""")
 MEANING = re.compile(
@@ -55,7 +56,8 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     if NUMERIC.search(text):
         unmistakable = relevance >= 3 and focus >= 0.95 and not ADVICE.search(text)
         return evidence >= 2 or (evidence >= 0.9 and relevance >= 0.85) or unmistakable
-    return bool(ASKING.search(text)) and (evidence >= 1.7 or (evidence >= 1 and relevance >= 0.85 and telling))
+    return bool(ASKING.search(text)) and (evidence >= 1.7 or (telling and evidence >= 1 and relevance >= 0.85)
+                                         or (telling and evidence >= 1.3 and relevance >= 0.65))
 
 
 def ordered(text: str) -> bool:

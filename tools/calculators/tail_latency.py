@@ -105,7 +105,7 @@ def hedged_slow(p: float = param(**_P), n: int = param(1, **_N), correlation: fl
 @formula("tail.hedge_extra_load", unit="fraction", cases=[
     Case({"hedge_at": 0.95}, {"result": 0.05}, rel=1e-9, source="the later 5% are sent twice")])
 def hedge_extra_load(hedge_at: float = param(0.95, ge=0, lt=1, unit="fraction",
-                                             words=["hedge at", "percentile"])) -> float:
+                                             words=["hedge_at"])) -> float:
     """Extra requests when the second copy goes out once a quantile of the latency has passed: 1 - quantile."""
     return 1 - hedge_at
 

@@ -12,6 +12,10 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Val
 
 KeyScope = Literal["none", "per-attempt", "per-step"]
 TRANSCRIPT = 60
+ARMS: dict[str, dict[str, str | int]] = {
+    "at_most_once": {"retries": 0, "resume": "skip", "idempotency_key": "none"},
+    "at_least_once": {"resume": "redo", "idempotency_key": "none"},
+    "with_key": {"resume": "redo", "idempotency_key": "per-step"}}
 _OUTCOMES = ("ok", "request lost", "response lost", "error")
 
 
@@ -66,12 +70,12 @@ class Run:
       example={"idempotency_key": "per-step"},
       cases=[
           Case({"steps": 1000, "write_share": 1, "checkpoint_every": 100, "crash_after": 250, "lost_request": 0,
-                "lost_response": 0,
-                "error": 0}, {"effects_at_most_once": 950, "effects_at_least_once": 1050, "effects_with_key": 1000},
+                "lost_response": 0, "error": 0},
+               {"effects_at_most_once": 950, "effects_at_least_once": 1050, "effects_with_key": 1000},
                source="reference code of the delivery guarantees: N 1000, checkpoint 100, crash after 250"),
-          Case({"lost_request": 0, "lost_response": 0, "error": 0}, {"effects": 20, "duplicate_effects": 0, "turns": 20,
-                                                                    "tokens": 135_000}, source="nothing fails; 2k + "
-                                                                                               "500 a turn"),
+          Case({"lost_request": 0, "lost_response": 0, "error": 0},
+               {"effects": 20, "duplicate_effects": 0, "turns": 20, "tokens": 135_000},
+               source="nothing fails; 2k + 500 a turn"),
           Case({"lost_request": 0, "lost_response": 1, "error": 0, "write_share": 1, "retries": 2},
                {"effects": 60, "duplicate_effects": 40, "effects_with_key": 20},
                source="every call acts, none is heard"),
@@ -82,9 +86,9 @@ class Run:
                {"duplicate_effects": 40}, source="a new key each time protects from nothing"),
       ],
       asks=[
-          Ask("An agent writes 1000 rows, all steps are writes: 100% writes, no lost responses (0% responses lost), 0% "
-              "requests lost, 0% tool errors, checkpoint every 100 steps and a crash after 250 steps. How many rows "
-              "with at-least-once?", "effects_at_least_once", 1050),
+          Ask("An agent writes 1000 rows, all steps are writes: 100% writes, no lost responses (0% responses lost), "
+              "0% requests lost, 0% tool errors, checkpoint every 100 steps and a crash after 250 steps. How many "
+              "rows with at-least-once?", "effects_at_least_once", 1050),
           Ask("Agent loop of 20 steps with 100% writes, 100% of the responses lost, 0% requests lost, 0% tool errors "
               "and 2 retries: how many duplicate side effects?", "duplicate_effects", 40),
           Ask("With an idempotency key per step, how many duplicates does the agent loop make?", "duplicate_effects",
@@ -120,13 +124,9 @@ def agent_loop(p: AgentLoop, seed: int) -> ToolResult:
     draws = np.random.default_rng(seed).random((2, p.steps, p.retries + 1))
     edges = np.cumsum([1 - p.lost_request - p.lost_response - p.error, p.lost_request, p.lost_response])
     outcomes = np.searchsorted(edges, draws, "right")
-    writes = np.floor((np.arange(p.steps) + 1) * p.write_share
-                      + 1e-9) > np.floor(np.arange(p.steps) * p.write_share + 1e-9)
+    writes = np.diff(np.floor(np.arange(p.steps + 1) * p.write_share + 1e-9)) > 0
     run = _play(p, outcomes, writes)
-    arms = {"at_most_once": p.model_copy(update={"retries": 0, "resume": "skip", "idempotency_key": "none"}),
-            "at_least_once": p.model_copy(update={"resume": "redo", "idempotency_key": "none"}),
-            "with_key": p.model_copy(update={"resume": "redo", "idempotency_key": "per-step"})}
-    played = {name: _play(arm, outcomes, writes) for name, arm in arms.items()}
+    played = {name: _play(p.model_copy(update=arm), outcomes, writes) for name, arm in ARMS.items()}
     intended = int(writes.sum())
     values: dict[str, Value] = {
         "intended_effects": intended, "effects": int(run.effects.sum()), "duplicate_effects": _duplicates(run),
@@ -143,15 +143,9 @@ def agent_loop(p: AgentLoop, seed: int) -> ToolResult:
                      "steps_believed_done": "steps"}.get(key, "effects")
                for key in values if key != "stopped_by"},
         naive={"effects": intended, "duplicate_effects": 0},
-        summary=f"{intended:,} side effects were intended and {values['effects']:,} happened: "
-                f"{values['duplicate_effects']:,} of them "
-        f"repeats, and {values['missing_effects']:,} never did. With one key per step: "
-        f"{values['duplicates_with_key']:,} duplicates, {values['missing_with_key']:,} missing; without retries: "
-        f"{values['duplicates_at_most_once']:,} and {values['missing_at_most_once']:,}. The loop took {run.turns:,} "
-        f"turns and {run.tokens:,} tokens ({run.stopped_by}).",
+        summary=_summary(values),
         formula="a retry after a lost response repeats the effect; a key per step makes it once; redo after a crash "
-                "repeats the "
-        "steps since the checkpoint",
+                "repeats the steps since the checkpoint",
         series={"thought": [row[0] for row in run.rows], "action": [row[1] for row in run.rows],
                 "observation": [row[2] for row in run.rows]},
         plot=_plot(p, writes, played),
@@ -159,6 +153,14 @@ def agent_loop(p: AgentLoop, seed: int) -> ToolResult:
                      "a tool with a known key answers as before", "reading twice harms nobody"],
         warnings=_warnings(p, run),
     )
+
+
+def _summary(values: dict[str, Value]) -> str:
+    return (f"{values['intended_effects']:,} side effects were intended and {values['effects']:,} happened: "
+            f"{values['duplicate_effects']:,} of them repeats, and {values['missing_effects']:,} never did. With one "
+            f"key per step: {values['duplicates_with_key']:,} duplicates, {values['missing_with_key']:,} missing; "
+            f"without retries: {values['duplicates_at_most_once']:,} and {values['missing_at_most_once']:,}. The loop "
+            f"took {values['turns']:,} turns and {values['tokens']:,} tokens ({values['stopped_by']}).")
 
 
 def _play(p: AgentLoop, outcomes: NDArray[np.int64], writes: NDArray[np.bool_]) -> Run:
@@ -204,8 +206,8 @@ def _step(p: AgentLoop, run: Run, at: int, outcomes: list[int], writes: bool) ->
 
 def _row(at: int, attempt: int, outcome: str, writes: bool, known: bool) -> tuple[str, str, str]:
     thought = f"Step {at + 1} is next." if attempt == 0 else f"Step {at + 1} didn't work; try again ({attempt})."
-    seen = {"ok": "done" + (" (the tool knew the key and did nothing)" if known else ""), "error": "error: nothing was "
-                                                                                                   "done",
+    seen = {"ok": "done" + (" (the tool knew the key and did nothing)" if known else ""), "error": "error: nothing "
+                                                                                                   "was done",
             "request lost": "timeout [the tool never got it]",
             "response lost": "timeout [but the tool " + ("knew the key]" if known else "has acted]" if writes
                                                          else "has read]")}

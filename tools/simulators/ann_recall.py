@@ -73,8 +73,8 @@ class Searched:
           Ask("What recall does an IVF index reach with nlist of 64 and nprobe of 64?", "recall_at_k", 1.0),
           Ask("With nlist 128 and nprobe 128, what fraction of the vectors does the vector search scan?",
               "scanned_fraction", 1.0),
-          Ask("With a perfect embedding, model noise 0, nlist 64 and nprobe 64, what relevance at k does vector search "
-              "have?", "relevance_at_k", 1.0),
+          Ask("With a perfect embedding, model noise 0, nlist 64 and nprobe 64, what relevance at k does vector "
+              "search have?", "relevance_at_k", 1.0),
       ])
 def ann_recall(p: AnnRecall, seed: int) -> ToolResult:
     """Builds a small vector index, searches it at every setting of its dial, and compares with exact search.
@@ -122,9 +122,8 @@ def ann_recall(p: AnnRecall, seed: int) -> ToolResult:
                "latency_exact_us": "us"},
         naive={"relevance_at_k": recall, "recall_at_k": share},
         summary=f"With {dial} the index compares {share:.2%} of the vectors and returns {recall:.3f} of the exact top "
-                f"{p.k}. "
-        f"Of the truly nearest it returns {relevance:.3f}; exact search would return {exact:.3f}, so the model loses "
-        f"{1 - exact:.3f} and the index {max(0.0, exact - relevance):.3f}.",
+                f"{p.k}. Of the truly nearest it returns {relevance:.3f}; exact search would return {exact:.3f}, so "
+                f"the model loses {1 - exact:.3f} and the index {max(0.0, exact - relevance):.3f}.",
         formula="recall@k = |returned & exact top k| / k; IVF compares about n * nprobe / nlist vectors and nlist "
                 "centroids",
         series={"dial": list(found.dial), "recall": list(found.recall), "scanned_fraction": list(found.share)},
@@ -143,7 +142,7 @@ def _check(p: AnnRecall) -> None:
     work = min(p.n, 40 * p.nlist) * p.nlist * p.d if p.index == "ivf" else p.n * p.n * p.d // 4
     if p.index == "graph" and p.n > 4_000:
         raise ToolError(f"ann-recall: a graph of {p.n} vectors is too large here; n must lie between 100 and 4000 for "
-                        f"a graph.")
+                        "a graph.")
     if work > MAX_WORK:
         raise ToolError(f"ann-recall: {work:,} multiplications are too many; make n, d or nlist smaller.")
 

@@ -41,8 +41,7 @@ class CircuitBreaker(Params):
                     "recovery_delay_s": 30.4}, rel=1e-9,
                     source="by hand: trips at 10.4 s, trials at 70.4 s and 130.4 s"),
           Case({"outage_s": 2, "duration_s": 12}, {"through_in_outage": 5, "refused_in_outage": 15},
-               source="20 calls meet the "
-               "outage, 5 pass (pybreaker)"),
+               source="20 calls meet the outage, 5 pass (pybreaker)"),
           Case({"outage_s": 0}, {"through_in_outage": 0, "refused_in_outage": 0, "trips": 0}, source="nothing fails"),
           Case({"outage_error_rate": 0.0}, {"through_in_outage": 900, "trips": 0}, source="nothing fails"),
       ],
@@ -105,7 +104,7 @@ def circuit_breaker(p: CircuitBreaker, seed: int) -> ToolResult:
                for key in values},
         naive={"through_in_outage": meets, "recovery_delay_s": 0.0},
         summary=f"{values['through_in_outage']:,} of {meets:,} calls in the outage get through, which saves "
-        f"{values['wait_saved_s']:,.0f} s of waiting for timeouts. "
+                f"{values['wait_saved_s']:,.0f} s of waiting for timeouts. "
         + (f"It closes {values['recovery_delay_s']:g} s after the dependency is back and by then has refused "
            f"{values['refused_after_recovery']:,} calls that could have gone through."
            if values["recovery_delay_s"] is not None else "It hasn't closed by the end of the run."),

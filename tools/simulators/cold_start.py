@@ -103,6 +103,10 @@ class State:
       asks=[
           Ask("With the popularity fallback, what share of the impressions do new items get? Cold start with 10 new "
               "items.", "new_item_share_popularity", 0.0),
+          Ask("Cold start with Thompson sampling, 10 known items and 10 new items over 3,000 impressions: how many "
+              "clicks of regret?", "regret_clicks", 39.26, 0.02),
+          Ask("How much regret in clicks does the popularity policy have in a cold start with 10 known and 10 new "
+              "items for 3,000 impressions?", "regret_clicks_popularity", 178.0, 0.02),
       ])
 def cold_start(p: ColdStart, seed: int) -> ToolResult:
     """Shows new items beside known ones under four policies and counts the clicks lost against always showing the best.
@@ -150,11 +154,11 @@ def cold_start(p: ColdStart, seed: int) -> ToolResult:
                for key in values},
         naive={"regret_clicks": regret["raw-mean"], "new_item_share": shares["raw-mean"]},
         summary=f"{p.policy} loses {regret[p.policy]:,.0f} clicks in {done:,} impressions against always showing the "
-                f"best item "
-        f"and gives new items {shares[p.policy]:.1%} of them; raw means would lose {regret['raw-mean']:,.0f}, "
-        f"popularity {regret['popularity']:,.0f}, Thompson sampling {regret['thompson']:,.0f}.",
+                f"best item and gives new items {shares[p.policy]:.1%} of them; raw means would lose "
+                f"{regret['raw-mean']:,.0f}, popularity {regret['popularity']:,.0f}, Thompson sampling "
+                f"{regret['thompson']:,.0f}.",
         formula="regret = sum(best rate - rate of the shown item); smoothed = (clicks + s m) / (impressions + s); "
-        "Thompson: draw from Beta(clicks + s m, impressions - clicks + s (1 - m))",
+                "Thompson: draw from Beta(clicks + s m, impressions - clicks + s (1 - m))",
         series={"impressions": list(steps)} | {name: column[0].tolist() for name, column in columns.items()},
         plot=Plot(title="Clicks lost so far", x_label="impressions", y_label="regret (clicks)", lines=[
             Line(label=name, x=list(steps), y=columns[name][0].tolist(),
@@ -213,7 +217,7 @@ def _warnings(p: ColdStart, runs: int, done: int) -> list[str]:
         found.append(f"Only {runs} of {p.runs} runs: items * impressions * runs is bounded at {MAX_DRAWS:,}.")
     if _batch(p) > p.batch:
         found.append(f"Clicks are learnt from every {_batch(p)} impressions: at most {MAX_BATCHES:,} batches are "
-                     f"played.")
+                     "played.")
     if p.batch * 5 > done:
         found.append("Feedback comes in very few batches, so no policy learns much.")
     if p.policy == "popularity":

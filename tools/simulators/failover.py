@@ -122,13 +122,10 @@ def failover(p: Failover, seed: int) -> ToolResult:
         units={key: "s" if key.endswith("_s") else "ms" if key.endswith("_ms") else "writes" for key in values},
         naive={"lost_writes": 0, "rto_s": 0.0},
         summary=f"{lost:,} acknowledged writes are lost ({values['rpo_s']:.3g} s of them), not none; the service is "
-                f"back after "
-        f"{rto:g} s, of which {p.heartbeat_s * p.misses:g} s pass before anyone notices, and "
-        f"{values['failed_writes']:,} writes "
-        "fail meanwhile.",
+                f"back after {rto:g} s, of which {p.heartbeat_s * p.misses:g} s pass before anyone notices, and "
+                f"{values['failed_writes']:,} writes fail meanwhile.",
         formula="async: lost = write rate * lag; sync: 0 while a copy survives; RTO = heartbeat * misses + election + "
-                "redirect; "
-        "partition: + rate * minority share * min(partition, fence)",
+                "redirect; partition: + rate * minority share * min(partition, fence)",
         series={"crash_s": [moment / 1000 for moment in moments], "lost_writes": curve},
         plot=_plot(p, seed, moments, survives),
         assumptions=["writes are evenly spaced and equal", "the replica applies in order", "a promoted replica's "

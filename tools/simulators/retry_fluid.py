@@ -92,6 +92,39 @@ class _Breaker:
         self.seen.clear()
 
 
+@dataclass
+class _Server:
+    """Works off a queue in order. `size` calls came at each step, `left` wait still, `in_time` were answered in
+    time."""
+
+    size: list[float]
+    left: list[float]
+    in_time: list[float]
+    head: int = 0
+    queued: float = 0.0
+
+    def work(self, world: World, now: int, flow: Flow) -> None:
+        """One step: also calls whose client has given up cost work, unless they are dropped."""
+        capacity = float(world.capacity[now])
+        while self.head <= now and capacity > 0:
+            at = self.head
+            expired = now - at >= world.timeout
+            free = expired and world.drop_expired
+            step = self.left[at] if free else min(self.left[at], capacity)
+            if not free:
+                capacity -= step
+                if expired:
+                    flow.wasted += step
+                else:
+                    flow.good[now] += step
+                    self.in_time[at] += step
+            self.left[at] -= step
+            self.queued -= step
+            if self.left[at] > 1e-9:
+                break
+            self.head += 1
+
+
 def run(world: World) -> Flow:
     """Plays every step: retries due and first tries arrive, some are refused, the server works off its queue in order,
     calls that weren't answered within the timeout fail and are tried again later. A call whose client has given up is
@@ -99,57 +132,29 @@ def run(world: World) -> Flow:
     steps, tries = len(world.load), world.tries
     flow = Flow(np.zeros(steps), np.zeros(steps))
     due = np.zeros((steps + int(world.waits.max(initial=0)) + 2, tries))
-    slope = np.zeros_like(due)
-    arrived = np.zeros((steps, tries))
-    size, left, in_time = [0.0] * steps, [0.0] * steps, [0.0] * steps
+    slope, arrived = np.zeros_like(due), np.zeros((steps, tries))
+    server = _Server([0.0] * steps, [0.0] * steps, [0.0] * steps)
     breaker = None if world.breaker_rate is None else _Breaker(
         world.breaker_rate, world.breaker_window, world.breaker_open, world.timeout + 1)
-    rate = np.zeros(tries)
-    head, queued, tokens = 0, 0.0, 0.0
+    rate, tokens = np.zeros(tries), 0.0
     for now in range(steps):
         rate = rate + slope[now] if world.jitter else rate
         batch = due[now] + np.maximum(rate, 0.0)
         batch[0] += world.load[now]
-        if breaker is not None:
-            share = breaker.share(now)
-            flow.open_steps += share < 1
-            if share < 1:
-                flow.fallback += float(batch.sum()) * (1 - share)
-                batch *= share
-        if world.budget is not None and tries > 1:
-            tokens = min(tokens + world.budget * float(batch[0]),
-                         world.budget * float(world.load[now]) * 10_000 / STEP_MS)
-            again = float(batch[1:].sum())
-            if again > tokens:
-                flow.gave_up += again - tokens
-                batch[1:] *= tokens / again
-            tokens -= min(again, tokens)
-        total, capacity = float(batch.sum()), float(world.capacity[now])
+        tokens = _admit(world, now, batch, breaker, tokens, flow)
+        total = float(batch.sum())
         flow.offered[now] = total
-        room = total if world.queue_limit is None else max(0.0, world.queue_limit + capacity - queued)
+        room = total if world.queue_limit is None else max(
+            0.0, world.queue_limit + float(world.capacity[now]) - server.queued)
         taken = 1.0 if total <= room else room / total
         failed = batch * (1 - taken)
         arrived[now] = batch * taken
-        size[now] = left[now] = total * taken
-        queued += total * taken
-        while head <= now and capacity > 0:
-            expired = now - head >= world.timeout
-            step = left[head] if expired and world.drop_expired else min(left[head], capacity)
-            if not (expired and world.drop_expired):
-                capacity -= step
-                if expired:
-                    flow.wasted += step
-                else:
-                    flow.good[now] += step
-                    in_time[head] += step
-            left[head] -= step
-            queued -= step
-            if left[head] > 1e-9:
-                break
-            head += 1
+        server.size[now] = server.left[now] = total * taken
+        server.queued += total * taken
+        server.work(world, now, flow)
         late = now - world.timeout + 1
-        if late >= 0 and size[late] > 0:
-            failed = failed + arrived[late] * max(0.0, 1 - in_time[late] / size[late])
+        if late >= 0 and server.size[late] > 0:
+            failed = failed + arrived[late] * max(0.0, 1 - server.in_time[late] / server.size[late])
         lost = float(failed.sum())
         if breaker is not None:
             breaker.observe(now, lost, float(flow.good[now]))
@@ -158,10 +163,28 @@ def run(world: World) -> Flow:
             if tries > 1:
                 _retry(world, now, failed[:-1], due, slope)
     flow.opened = breaker.opened if breaker is not None else 0
-    first = max(0, steps - world.timeout + 1)
-    unanswered = sum(size[i] - in_time[i] for i in range(first, steps))
+    unanswered = sum(server.size[i] - server.in_time[i] for i in range(max(0, steps - world.timeout + 1), steps))
     flow.pending = unanswered + float(due[steps:].sum()) + _still_due(world, rate, slope, steps)
     return flow
+
+
+def _admit(world: World, now: int, batch: Floats, breaker: _Breaker | None, tokens: float, flow: Flow) -> float:
+    """Takes from the batch what the breaker refuses and what the retry budget doesn't cover; the tokens that are
+    left."""
+    share = 1.0 if breaker is None else breaker.share(now)
+    if share < 1:
+        flow.open_steps += 1
+        flow.fallback += float(batch.sum()) * (1 - share)
+        batch *= share
+    if world.budget is None or world.tries == 1:
+        return tokens
+    most = world.budget * float(world.load[now]) * 10_000 / STEP_MS  # saved up for ten seconds at most
+    tokens = min(tokens + world.budget * float(batch[0]), most)
+    again = float(batch[1:].sum())
+    if again > tokens:
+        flow.gave_up += again - tokens
+        batch[1:] *= tokens / again
+    return tokens - min(again, tokens)
 
 
 def _retry(world: World, now: int, failed: Floats, due: Floats, slope: Floats) -> None:

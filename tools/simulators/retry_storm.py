@@ -107,7 +107,6 @@ def retry_storm(p: RetryStorm, seed: int) -> ToolResult:
     served, served_bare = (float(each.good.sum()) / first for each in (flow, bare))
     promised = 1 - (1 - served_bare) ** worst
     done, done_bare = _recovery(p, flow, world.load), _recovery(p, bare, world.load)
-    safe = p.capacity_rps / worst
     stuck = done is None and p.load_rps < p.capacity_rps and _after(p)
     values: dict[str, Value] = {
         "served_fraction": served, "served_fraction_no_retries": served_bare,
@@ -118,21 +117,16 @@ def retry_storm(p: RetryStorm, seed: int) -> ToolResult:
         "amplification_peak": float(_seconds(flow.offered).max()) / float(_seconds(world.load).max()),
         "wasted_fraction": flow.wasted / max(flow.wasted + float(flow.good.sum()), 1e-12),
         "recovery_s": done, "recovery_s_no_retries": done_bare, "metastable": stuck,
-        "safe_load_rps": safe, "breaker_openings": flow.opened, "breaker_open_s": flow.open_steps / PER_S}
+        "safe_load_rps": p.capacity_rps / worst, "breaker_openings": flow.opened,
+        "breaker_open_s": flow.open_steps / PER_S}
     return ToolResult(
         tool="retry-storm", values=values,
         units={key: "rps" if "_rps" in key else "fraction" if "fraction" in key else "s" for key in values
                if key.split("_")[-1] in ("fraction", "rps", "s", "retries")},
         naive={"served_fraction": promised},
-        summary=f"{served:.1%} of the requests are served, {served_bare:.1%} without retries; independent failures "
-                f"would have "
-        f"promised {promised:.1%}. In the end {values['final_goodput_rps']:,.0f} of {p.load_rps:,.0f} rps are served "
-        f"while {values['final_offered_rps']:,.0f} rps are offered"
-        + (f", though the trouble ended {p.duration_s - p.trouble_start_s - p.trouble_s:g} s before: a metastable "
-           f"failure."
-           if stuck else "." if done is None else f"; normal again {done:g} s after the trouble."),
-        formula="worst calls = attempts^layers; always recovers if load * attempts^layers <= capacity; "
-        "hopeless if load > capacity; metastable in between",
+        summary=_summary(p, values, promised),
+        formula="worst calls = attempts^layers; always recovers if load * attempts^layers <= capacity; hopeless if "
+                "load > capacity; metastable in between",
         series={"second": list(range(len(_seconds(flow.good)))), "offered_rps": _seconds(flow.offered).tolist(),
                 "goodput_rps": _seconds(flow.good).tolist(), "goodput_rps_no_retries": _seconds(bare.good).tolist()},
         plot=_plot(p, world, flow, bare),
@@ -140,6 +134,18 @@ def retry_storm(p: RetryStorm, seed: int) -> ToolResult:
         + (["nested layers have the same backoff and no overall deadline"] if p.layers > 1 else []),
         warnings=_warnings(p, stuck),
     )
+
+
+def _summary(p: RetryStorm, values: dict[str, Value], promised: float) -> str:
+    text = (f"{values['served_fraction']:.1%} of the requests are served, {values['served_fraction_no_retries']:.1%} "
+            f"without retries; independent failures would have promised {promised:.1%}. In the end "
+            f"{values['final_goodput_rps']:,.0f} of {p.load_rps:,.0f} rps are served while "
+            f"{values['final_offered_rps']:,.0f} rps are offered")
+    if values["metastable"]:
+        since = p.duration_s - p.trouble_start_s - p.trouble_s
+        return text + f", though the trouble ended {since:g} s before: a metastable failure."
+    return text + ("." if values["recovery_s"] is None else f"; normal again {values['recovery_s']:g} s after the "
+                                                            "trouble.")
 
 
 def _world(p: RetryStorm) -> World:
@@ -160,7 +166,7 @@ def _world(p: RetryStorm) -> World:
 def _seconds(column: Floats) -> Floats:
     """Rates of whole seconds."""
     whole = len(column) // PER_S
-    return column[: whole * PER_S].reshape(whole, PER_S).sum(axis=1)
+    return np.asarray(column[: whole * PER_S].reshape(whole, PER_S).sum(axis=1))
 
 
 def _final(column: Floats) -> float:

@@ -66,7 +66,8 @@ class TailLab(Params):
           Ask("Hedged requests at the 95th percentile, fan-out of 1: what p999 in ms?", "p999_ms", 29.41),
           Ask("Same hedging on a single server with a fan-out of 1, but the slowness is fully correlated, correlation "
               "of 1.0: p999?", "p999_ms", 1000),
-          Ask("How much extra load does hedging at the 98% percentile cost?", "extra_load", 0.02),
+          Ask("A request fans out to 100 servers and is hedged at the 98% percentile: how much extra load?",
+              "extra_load", 0.02),
       ])
 def tail_lab(p: TailLab, seed: int) -> ToolResult:
     """Shows how fan-out turns a rare slow server into the common case, and what a second copy of each call buys.
@@ -109,8 +110,8 @@ def tail_lab(p: TailLab, seed: int) -> ToolResult:
         units={key: "ms" if "_ms" in key else "requests" if key == "drawn_requests" else "fraction" for key in values},
         naive={"slow_share": p.p_slow, "p50_ms": mix.quantile_ms(0.5), "p999_ms": quantiles["independent"]["p999_ms"]},
         summary=_summary(p, slow_share, quantiles, values["extra_load"]),
-        formula="slow = 1 - (1-p)^n; root P(>t) = 1 - (1-H(t))^n with H(t) = S(t) (c + (1-c) S(t-d)); "
-        "hedge load = S(d)",
+        formula="slow = 1 - (1-p)^n; root P(>t) = 1 - (1-H(t))^n with H(t) = S(t) (c + (1-c) S(t-d)); hedge load = "
+                "S(d)",
         series=_series(p, tails), plot=_plot(p, tails),
         assumptions=["leaves are independent of each other", "copies start on different servers of equal load",
                      "extra load slows nobody down"]

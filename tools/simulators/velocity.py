@@ -84,14 +84,14 @@ class Counts:
       example={"lag_s": 60},
       cases=[
           Case({}, {"max_exact": 31, "passed_exact": 6, "passed_lagging": 20, "caught_exact": 27},
-               source="by hand: one a second, "
-               "the 1st..4th of the burst pass exactly, the 1st..18th when 15 s are missing"),
+               source="by hand: one a second, the 1st..4th of the burst pass exactly, the 1st..18th when 15 s are "
+                      "missing"),
           Case({"lag_s": 0}, {"passed_lagging": 6, "missed_by_lag": 0}, source="no lag, no difference"),
           Case({"trace": "3@0s,2@30s,1@59s", "window_s": 60, "threshold": 5, "buckets": 60},
                {"max_exact": 6, "caught_exact": 1}, source="by hand"),
       ],
       asks=[
-          Ask("Velocity feature with a lag of 0 s and a threshold of 5: how many transactions does the lag let slip by?",
+          Ask("Velocity feature with a lag of 0 s and a threshold of 5: how many more does the lag let slip by?",
               "missed_by_lag", 0),
           Ask("What is the largest count in the last 10 minutes for the trace 1@0s,1@5m,30@10:00..10:30,1@20m? It's a "
               "velocity feature.", "max_exact", 31),
@@ -138,9 +138,9 @@ def velocity_feature(p: Velocity, seed: int) -> ToolResult:
         units={key: "fraction" if "fraction" in key else "events" for key in values},
         naive={"passed_lagging": values["passed_exact"]},
         summary=f"Of {len(times):,} transactions the exact feature would stop {values['caught_exact']:,} (largest "
-                f"count "
-        f"{values['max_exact']:,}); the one that lags {p.lag_s:g} s behind stops {values['caught_lagging']:,} and lets "
-        f"{values['missed_by_lag']:,} more through; {p.buckets} buckets cost {values['missed_by_buckets']:,}.",
+                f"count {values['max_exact']:,}); the one that lags {p.lag_s:g} s behind stops "
+                f"{values['caught_lagging']:,} and lets {values['missed_by_lag']:,} more through; {p.buckets} buckets "
+                f"cost {values['missed_by_buckets']:,}.",
         formula="count of transactions in (now - window, now]; a steady burst passes threshold + rate * lag before it "
                 "is stopped",
         series={"second": (counts.times / 1000).tolist()[:20_000], "exact": counts.exact.tolist()[:20_000],
