@@ -24,6 +24,7 @@ ORDER = (
     r"|\brm -rf\b|\bexfiltrate\b"
 )
 PLANTED = (
+    r"^\W*(?:system|assistant|developer)\s*:|"
     r"\b(?:note|message|instruction|attention|important|memo|reminder|hint|info)s?\b[^.?!\n]{0,25}\b(?:to|for)\b[^.?!\n]{0,20}\b(?:ai|a\.i\.|llms?|language models?|assistants?|chatbots?|the model|bots?|gpt|agents? reading)\b"
     r"|\b(?:ai|llm|assistants?|language models?|chatbots?|models?)\b[^.?!\n]{0,40}\b(?:reading|processing|summari[sz]ing|that reads?|who reads?|indexing)\b[^.?!\n]{0,30}\b(?:this|these|it)\b[^.?!\n]{0,60}\b(?:must|should|shall|has to|have to|needs? to|is to|are to)\b"
     r"|\b(?:must|should|always|please|only|first|then|instead,?)\b[^.?!\n]{0,30}\b(?:tell|ask|urge|instruct|direct|send|redirect)\b[^.?!\n]{0,20}\b(?:the )?(?:user|learner|reader|human|student|person)s?\b[^.?!\n]{0,40}\b(?:password|key|credentials?|click|visit|paste|log ?in|download|call|pay|e-?mail)\b"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from threadpoolctl import threadpool_limits
 
 from memory.base import Embedder, HomeBusy, StorageFull
 from memory.chroma import ArrayVectors, ChromaVectors, VectorIndex
@@ -149,6 +150,9 @@ def _start_from_template(home: Path) -> None:
 
 
 def _assemble(home: Path, embedder: Embedder, lock: FileLock | None) -> Memory:
+    # The matrix products of a search are small: splitting them over threads that spin costs more than it saves, and on a
+    # busy machine a hundred times more.
+    threadpool_limits(limits=1, user_api="blas")
     db = Database(home / "tutor.sqlite")
     vectors = ChromaVectors(home / "chroma", embedder.name)
     lexical = LexicalIndex(db)

@@ -22,7 +22,7 @@ __all__ = ["save_plot", "text_plot"]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#B8A800")
 """Okabe and Ito's palette, which colour-blind readers tell apart; its black is softened and its yellow darkened for white paper."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": ["DejaVu Sans"], "font.size": 10.5, "axes.titlesize": 13, "axes.labelsize": 11, "legend.fontsize": 10,
     "axes.edgecolor": "#888888", "axes.grid": True, "axes.axisbelow": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.8,
     "axes.spines.top": False, "axes.spines.right": False, "xtick.color": "#444444", "ytick.color": "#444444",
@@ -140,13 +140,15 @@ def _bar(ax: Axes, plot: Plot, found: list[Point], number: int, slot: tuple[int,
     drawn = ax.barh(where, sizes, thick, base, **look) if lying else ax.bar(where, sizes, thick, base, **look)
     if len(found) * lines <= NUMBERED_BARS or lying:
         ax.bar_label(drawn, [figure(point.y, 3) for point in found], padding=2, fontsize=9, color="#444444")
-        ax.margins(**{"x" if lying else "y": 0.1})
+        ax.margins(x=0.1) if lying else ax.margins(y=0.1)
     return drawn
 
 
 def _gantt(ax: Axes, line: Line, found: list[Point], number: int) -> Any:
     colour = COLOURS[number % len(COLOURS)]
-    look: dict[str, Any] = {"color": "white", "edgecolor": colour, "hatch": "////"} if line.dashed else {"color": colour, "edgecolor": "white"}
+    look: dict[str, Any] = {"color": colour, "edgecolor": "white"}
+    if line.dashed:
+        look = {"color": "white", "edgecolor": colour, "hatch": "////"}
     return ax.barh([point.y for point in found], [(point.x if point.end is None else point.end) - point.x for point in found], 0.7,
                    [point.x for point in found], linewidth=0.6, **look)
 

@@ -40,7 +40,7 @@ class Axis:
     def at(self, share: float) -> float:
         """The number that `share` takes back."""
         if self.log:
-            return self.low * (self.high / self.low) ** share
+            return self.low * math.pow(self.high / self.low, share)
         return self.low + (self.high - self.low) * share
 
 

@@ -10,7 +10,8 @@ BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0*
 DECIMAL = {"k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 MAGNITUDES = {"k": 1e3, "K": 1e3, "m": 1e6, "M": 1e6, "mn": 1e6, "mln": 1e6, "mio": 1e6, "B": 1e9, "bn": 1e9, "Bn": 1e9,
               "b": 1e9, "T": 1e12, "tn": 1e12, "G": 1e9, "hundred": 100.0, "thousand": 1e3, "million": 1e6,
-              "millions": 1e6, "milion": 1e6, "billion": 1e9, "billions": 1e9, "trillion": 1e12, "trillions": 1e12, "dozen": 12.0}
+              "millions": 1e6, "milion": 1e6, "billion": 1e9, "billions": 1e9, "trillion": 1e12, "trillions": 1e12,
+              "dozen": 12.0}
 TIMES = {"ns": 1e-9, "nanosecond": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "microsecond": 1e-6, "ms": 1e-3,
          "msec": 1e-3, "millisecond": 1e-3, "milli": 1e-3, "s": 1.0, "sec": 1.0, "second": 1.0, "min": 60.0,
          "minute": 60.0, "h": 3600.0, "hr": 3600.0, "hour": 3600.0, "d": DAY_S, "day": DAY_S, "week": 7 * DAY_S,
@@ -26,7 +27,8 @@ POWERS = {"W": 1.0, "kW": 1e3, "MW": 1e6, "watt": 1.0, "kilowatt": 1e3, "megawat
 _SIZE = re.compile(r"(?P<prefix>[KMGTPE]i|[kKMGTPE])?(?P<kind>Bytes?|bytes?|bits?|[Bb])(?P<rate>ps)?")
 _SLOPPY = re.compile(r"(?P<prefix>[kmgtp]i?)(?P<kind>b)(?P<rate>ps)?")
 _WORDED = re.compile(r"(?P<prefix>kilo|mega|giga|tera|peta|exa|kibi|mebi|gibi|tebi|pebi)?(?P<kind>byte|bit)s?")
-_FLOPS = re.compile(r"(?:(?P<prefix>[kKMGTPEZ]|kilo|mega|giga|tera|peta|exa)?(?:flops?|FLOPS?|FLOPs)|(?P<short>[GTPEZ])F)(?P<rate>ps)?")
+_FLOPS = re.compile(r"(?:(?P<prefix>[kKMGTPEZ]|kilo|mega|giga|tera|peta|exa)?(?:flops?|FLOPS?|FLOPs)|"
+                    r"(?P<short>[GTPEZ])F)(?P<rate>ps)?")
 
 
 @dataclass(frozen=True, slots=True)

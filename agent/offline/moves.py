@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from langchain_core.messages import AIMessage
@@ -17,6 +17,7 @@ from agent.offline import phrases
 from agent.offline.compose import points, render
 from agent.offline.conversation import Conversation, Returned
 from agent.offline.judge import judge, preferred_source
+from agent.offline.listing import siblings
 from agent.offline.quiz import MET, grade, make_quiz
 from agent.offline.select import Selection, Unit, candidates, pick
 from agent.offline.understand import FEELINGS, THANKS, Understanding, understand
@@ -180,6 +181,11 @@ class Reasoning:
         else:
             query = look.query
             units = [u for u in candidates(usable, query) if _unit_key(u) not in used]
+            if look.intent == "list" or re.search(r"(?i)\bsteps?\b|\bstages?\b|\bparts?\b", look.question):
+                listed = [u for u in siblings(usable, query, self.shelf, BUDGET_WORDS) if _unit_key(u) not in used]
+                top = units[0].value if units else 1.0
+                keys = {_unit_key(u) for u in listed}
+                units = [replace(u, value=top) for u in listed] + [u for u in units if _unit_key(u) not in keys]
             if look.resolved.kind == "example":
                 units.sort(key=lambda u: not re.search(r"(?i)\be\.g\.|for example|for instance|such as|example", u.plain))
             budget = SHORT_WORDS if look.intent == "shorter" else BUDGET_WORDS

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import typing
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,31 +12,13 @@ from pydantic.fields import FieldInfo
 
 from agent.offline.measures import DAY_S, measure, seconds_in
 from agent.offline.quantities import Quantity
+from agent.offline.vocabulary import FUNCTION, PREPOSITIONS, COMMON, stems_of
 from agent.sentences import stem
 
 Kind = Literal["number", "whole", "choice", "flag", "list", "text"]
 
-FUNCTION = frozenset("of the a an is are at with for in to per each by about around roughly only and that its our my be from on as "
-                     "it has have over than so we i was were do does this these every if when within after before".split())
-COMMON = FUNCTION | frozenset(
-    "how mani much what which who whi when where must can could may might shall should will would take get got make use go come "
-    "keep give let more less most least too also just then there here one two not no don t doe did don can't cannot would i'm m re ll "
-    "you me us they them he she his her ani some onli same other anoth such very up down out off onc again between both them what's "
-    "whole all even still now my we want know say one two three four five six seven eight nine ten ask pleas thing way good bad like exampl estim calcul comput second per".split())
-"""Stems that don't tell one tool from another."""
-PREPOSITIONS = frozenset("to from for at of in over every after before by per with on within during into".split())
-TERM = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-SAME = {"people": "user", "person": "user", "custom": "user", "visitor": "user", "member": "user", "subscrib": "user",
-        "param": "paramet", "machin": "server", "host": "server", "box": "server", "utilis": "util", "utiliz": "util",
-        "outag": "downtim", "qps": "rps", "dataset": "data", "averag": "mean", "accelerat": "gpu", "copi": "replica",
-        "duplic": "replica", "fiber": "fibr", "analys": "analyz", "behaviour": "behavior", "colour": "color",
-        "odd": "chanc", "probabl": "chanc", "likelihood": "chanc", "likeli": "chanc", "latenc": "latenc", "synchronis": "synchron",
-        "synchroniz": "synchron", "normalis": "normal", "quantiz": "quantis", "simultan": "concurr", "dau": "dau",
-        "bubbl": "bubbl", "nines": "nine", "expir": "expir", "photo": "photo", "kilometr": "km", "kilomet": "km"}
-"""Stems that learners use for one another."""
-COMPOUNDS = {"micro batch": "microbatch", "all reduce": "allreduce", "all gather": "allgather", "round trip": "roundtrip",
-             "data loader": "dataloader", "down time": "downtime", "up time": "uptime", "check point": "checkpoint",
-             "drop out": "dropout", "through put": "throughput", "work load": "workload", "all to": "all to"}
+BARE = 0.35
+"""Grade of a number without unit for a parameter that has one."""
 SUFFIX = {"bytes": ("bytes", 1.0), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
           "GiB": ("bytes", 2.0**30), "MiB": ("bytes", 2.0**20), "Gbps": ("bit/s", 1e9), "Mbps": ("bit/s", 1e6),
           "GBps": ("bytes/s", 1e9), "MBps": ("bytes/s", 1e6), "TFLOPs": ("FLOP/s", 1e12), "GFLOPs": ("FLOP/s", 1e9),
@@ -85,38 +66,12 @@ def slots_of(fields: dict[str, FieldInfo]) -> tuple[Slot, ...]:
     return tuple(_slot(field.alias or name, field) for name, field in fields.items())
 
 
-def canonical(word: str) -> str:
-    """A word's stem, the same for words that learners use for one another ("machines", "servers")."""
-    stemmed = stem(word)
-    return SAME.get(stemmed, stemmed)
-
-
-def words_of(text: str) -> Iterator[tuple[str, int, int]]:
-    """(canonical stem, start, end) of each word; "micro-batch", "micro batch" and "microbatch" are one."""
-    found = list(TERM.finditer(text))
-    at = 0
-    while at < len(found):
-        match = found[at]
-        if at + 1 < len(found) and text[match.end(): found[at + 1].start()] in ("-", " "):
-            joined = COMPOUNDS.get(f"{match[0]} {stem(found[at + 1][0])}".lower())
-            if joined and " " not in joined:
-                yield canonical(joined), match.start(), found[at + 1].end()
-                at += 2
-                continue
-        yield canonical(match[0]), match.start(), match.end()
-        at += 1
-
-
-def stems_of(text: str) -> tuple[str, ...]:
-    return tuple(word for word, _, _ in words_of(text))
-
-
 def convert(quantity: Quantity, slot: Slot) -> tuple[float, float] | None:
     """(value as the parameter counts it, how well the units agree from 0 to 1); None when they can't."""
     found = _converted(quantity, slot.dimension, slot)
     if found is None or not math.isfinite(found[0]):
         return None
-    value = float(f"{found[0] / slot.scale:.12g}") if found[1] != 0.35 else found[0]
+    value = float(f"{found[0] / slot.scale:.12g}") if found[1] != BARE else found[0]
     if slot.kind == "whole":
         if abs(value - round(value)) < 1e-9 * max(1.0, abs(value)):
             value = round(value)
@@ -126,7 +81,7 @@ def convert(quantity: Quantity, slot: Slot) -> tuple[float, float] | None:
 
 
 def _converted(q: Quantity, to: str, slot: Slot) -> tuple[float, float] | None:
-    """Grades: 1 the same dimension, less the more has to be assumed; 0.35 a bare number for a measured parameter."""
+    """Grades: 1 the same dimension, less the more has to be assumed; BARE for a number without unit."""
     if to == q.unit:
         return q.value, 0.6 if q.weak and q.unit == "s" else 0.8 if q.original == "clock" else 1.0
     if to == "fraction":
@@ -146,7 +101,7 @@ def _converted(q: Quantity, to: str, slot: Slot) -> tuple[float, float] | None:
     if to == "bytes" and q.unit == "bytes/s" and q.per is not None:
         return q.number, 0.4
     if q.unit == "count" and not q.weak:
-        return q.value, 0.35
+        return q.value, BARE
     return None
 
 

@@ -9,15 +9,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from agent.offline.measures import DAY_S, MAGNITUDES, measure, seconds_in
+from agent.offline.numerals import DIGITS, MULTIPLES, ONES, PARTS, UNITS, WORDS, amount
 
-ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-        "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
-        "eighteen": 18, "nineteen": 19}
-TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
-PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25, "fifth": 0.2,
-         "fifths": 0.2, "tenth": 0.1, "tenths": 0.1, "hundredth": 0.01, "hundredths": 0.01}
-MULTIPLES = {"twice": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "doubling": 2.0, "triple": 3.0, "tripled": 3.0,
-             "triples": 3.0, "thrice": 3.0, "quadruple": 4.0, "tenfold": 10.0, "twofold": 2.0, "threefold": 3.0}
 LABELLED = frozenset("stage layer level type version phase step part chapter section question point option tier zone "
                      "figure table page lesson item day sample index number no rule example principle zero".split())
 """Nouns whose following number is mostly a name: "layer 7", "day 10"."""
@@ -27,27 +20,22 @@ COUNTED = re.compile(r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|t
 NO_NOUN = frozenset("of is at and in for with over each a an to per on by".split())
 WORDS_KEPT = 6
 
-_N = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
-_TENS = f"(?:{'|'.join(TENS)})"
-_ONES = f"(?:{'|'.join(sorted(ONES, key=len, reverse=True))})"
-_WORD = rf"(?:(?:{_ONES}|an?)\s(?:hundred|thousand|million|billion|trillion|dozen)(?:\s(?:and\s)?{_TENS})?|" \
-        rf"{_TENS}(?:[-\s]{_ONES})?|{_ONES})"
 _TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
 _START = re.compile(rf"""(?ix)
     (?<![\w.@^*])(?:
       (?P<skip>\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}|\d+(?:\s?\*\*\s?\d+){{2,}})
-    | (?P<nines>{_N}|{_WORD})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
-    | (?P<some>\d+|{_ONES})\s+(?:out\s+)?of\s+(?:the\s+|its\s+|our\s+|my\s+)?(?P<all>\d+|{_ONES})(?![\w.,:%]|\s*%|\s+percent)
-    | (?:1|one)(?:\s+[a-z]+)?\s+in\s+(?P<one_in>{_N}\s*k?|{_WORD}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
+    | (?P<nines>{DIGITS}|{WORDS})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
+    | (?P<some>\d+|{UNITS})\s+(?:out\s+)?of\s+(?:the\s+|its\s+|our\s+|my\s+)?(?P<all>\d+|{UNITS})(?![\w.,:%]|\s*%|\s+percent)
+    | (?:1|one)(?:\s+[a-z]+)?\s+in\s+(?P<one_in>{DIGITS}\s*k?|{WORDS}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
     | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
     | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
-    | (?P<ratio>{_N}\s?:\s?{_N})(?![\w:])
-    | (?P<power>(?:{_N}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
-    | (?P<money>(?:us)?[$€£]\s?{_N})
+    | (?P<ratio>{DIGITS}\s?:\s?{DIGITS})(?![\w:])
+    | (?P<power>(?:{DIGITS}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
+    | (?P<money>(?:us)?[$€£]\s?{DIGITS})
     | (?P<part>(?:(?:an?|one)\s+)?half\b|two\shalves\b|(?:an?|one|two|three)[\s-](?:thirds?|quarters?|fifths?|tenths?|hundredths?)\b)
     | (?P<multiple>{'|'.join(MULTIPLES)})\b
-    | (?P<number>{_N})(?!\d|\.\d|,\d{{3}}\b|\s?\*\*|\s?\^)
-    | (?P<word>{_WORD})(?:\s+and\s+(?P<word_half>a\s+half))?\b
+    | (?P<number>{DIGITS})(?!\d|\.\d|,\d{{3}}\b|\s?\*\*|\s?\^)
+    | (?P<word>{WORDS})(?:\s+and\s+(?P<word_half>a\s+half))?\b
     | (?P<single>an?\s+single)\s
     | (?P<implicit>(?:an?|per|each|every)\s+(?:single\s+)?{_TIME})\b
     )""")
@@ -98,17 +86,17 @@ def read_quantities(text: str) -> list[Quantity]:
 def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     start, end, kind = match.start(), match.end(), str(match.lastgroup)
     if kind in ("nines", "nines_half"):
-        nines = _amount(match["nines"]) + (0.5 if match["nines_half"] else 0)
+        nines = amount(match["nines"]) + (0.5 if match["nines_half"] else 0)
         if 0 < nines <= 15:
             half = 5 if match["nines_half"] else 10
             share = 1 - 10.0 ** -nines if nines != int(nines) and not match["nines_half"] else 1 - half * 10.0 ** -(int(nines) + 1)
             yield Quantity(round(share, 17), "fraction", start, end, "", original="nines", hints=("nines",))
     elif kind == "all":
-        yield Quantity(_amount(match["some"]), "count", start, match.end("some"), "", hints=("needed", "at least", "quorum", "of"))
-        yield Quantity(_amount(match["all"]), "count", match.start("all"), end, "", hints=("n",))
+        yield Quantity(amount(match["some"]), "count", start, match.end("some"), "", hints=("needed", "at least", "quorum", "of"))
+        yield Quantity(amount(match["all"]), "count", match.start("all"), end, "", hints=("n",))
     elif kind == "one_in":
         whole = match["one_in"].rstrip()
-        number = _amount(whole.rstrip("kK ")) * (1e3 if whole[-1] in "kK" else 1.0)
+        number = amount(whole.rstrip("kK ")) * (1e3 if whole[-1] in "kK" else 1.0)
         if number > 0:
             yield Quantity(1 / number, "fraction", start, end, "", hints=("rate",))
     elif kind.startswith("percentile"):
@@ -120,7 +108,7 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     elif kind == "skip":
         return
     elif kind == "ratio":
-        first, second = (_amount(part) for part in match["ratio"].split(":"))
+        first, second = (amount(part) for part in match["ratio"].split(":"))
         if second:
             yield Quantity(first / second, "ratio", start, end, "", number=first, original=":", hints=("ratio",))
     elif kind == "single":
@@ -169,7 +157,7 @@ def _plain(text: str, match: re.Match[str], kind: str) -> Iterator[Quantity]:
     start, end = match.start(), match.end()
     before = text[max(0, start - 24): start]
     kind = "word" if kind == "word_half" else kind
-    number = _amount(match[kind].lstrip("uUsS$€£ ") if kind == "money" else match[kind]) + (0.5 if match["word_half"] else 0)
+    number = amount(match[kind].lstrip("uUsS$€£ ") if kind == "money" else match[kind]) + (0.5 if match["word_half"] else 0)
     label = bool(re.search(r"[A-Za-z]-$", before)) or bool(re.search(r"(?i)\b(?:v|version|release|gpt|llama)\s*$", before))
     if re.search(r"[A-Za-z]/$", before) or re.search(r"[\d.]-$", before) and re.search(r"[A-Za-z]", before.rsplit(" ", 1)[-1]):
         return
@@ -257,7 +245,7 @@ def _unit(text: str, end: int) -> tuple[float, str, str, int] | None:
 
 def _shared_unit(text: str, end: int) -> tuple[float, str, str, int] | None:
     """The unit of the next number in "from 200 to 1,000 rps" or "10 and 20 ms"."""
-    following = re.match(rf"\s*(?:to|and|or|-|–|vs\.?|versus)\s*{_N}", text[end:])
+    following = re.match(rf"\s*(?:to|and|or|-|–|vs\.?|versus)\s*{DIGITS}", text[end:])
     found = _unit(text, _magnitude(text, 1.0, end + following.end())[1]) if following else None
     return (*found[:3], end) if found and found[1] not in ("multiple", "bit") else None
 
@@ -282,26 +270,6 @@ def _counts(text: str, start: int, end: int) -> bool:
     if re.search(r"(?i)\b(?:each|the|this|that|which|any|no|every|other|another|only|previous|next|first|last|least|most) $", text[max(0, start - 10): start]):
         return False
     return bool(re.match(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more|another|after|at|or|and|by|in|to|should|must|would|suffices)\b)[a-z]", text[end:]))
-
-
-def _amount(text: str) -> float:
-    """The number that digits, a power or number words denote. NaN when it is too large."""
-    cleaned = text.lower().replace(",", "").strip()
-    if "^" in cleaned or "**" in cleaned:
-        *factor, power = re.split(r"\s?[x×·]\s?|(?<!\*)\*(?!\*)", cleaned)
-        base, exponent = re.split(r"\s?(?:\^|\*\*)\s?", power, maxsplit=1)
-        if abs(float(exponent)) * max(1.0, math.log10(max(float(base), 1e-300))) > 300 or len(exponent) > 4:
-            return math.nan
-        return (float(factor[0]) if factor else 1.0) * float(base) ** float(exponent)
-    if re.fullmatch(r"[\d.]+(?:e[+-]?\d+)?", cleaned):
-        return float(cleaned)
-    total = 0.0
-    for word in re.split(r"[\s-]+", cleaned):
-        if word in ONES or word in TENS:
-            total += ONES.get(word) or TENS[word]
-        elif word in MAGNITUDES:
-            total = (total or 1.0) * MAGNITUDES[word]
-    return total
 
 
 def _placed(text: str, quantity: Quantity) -> Quantity:

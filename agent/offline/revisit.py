@@ -7,24 +7,34 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.offline.fitting import Fit, Reading, fit
-from agent.offline.parameters import FUNCTION, Slot
+from agent.offline.fitting import fit
+from agent.offline.parameters import Slot
+from agent.offline.placing import Fit
+from agent.offline.reading import Reading
+from agent.offline.vocabulary import FUNCTION
 from agent.offline.wishes import CONCEPT, NUMERIC, WHY, idle
 
 LONGEST_WORDS = 18
-_LEAD = r"(?i)^\W*(?:(?:ok|okay|well|hm+|alright|right|great|thanks|thank you|cool|nice|so|then|please|no|sorry|actually|wait)\W+)*"
-INSISTS = re.compile(_LEAD + r"(?:and|now|but|or|what if|what about|how about|same|instead|make (?:it|that)|change|suppose|assume|try|again|i meant?|"
-                     r"(?:what )?would (?:it|that) (?:be|change)|doubl\w+|tripl\w+|halv\w+|twice|half|increase|decrease|reduce|raise|lower|"
-                     r"ten times|\w+ times (?:the|as)|\d+x)\b")
-OPENS = re.compile(_LEAD + r"(?:with|at(?! which| what)|for|using|use|set|let|if|without|only|say|take|give it|let's say)\b")
+MOST_OTHER_WORDS = 7
+"""Telling words of a message whose numbers may go by their unit alone."""
+_LEAD = (r"(?i)^\W*(?:(?:ok|okay|well|hm+|alright|right|great|thanks|thank you|cool|nice|so|then|please|no|sorry"
+         r"|actually|wait)\W+)*")
+_WAY = r"(?:more|less|fewer|higher|lower|longer|shorter)"
+INSISTS = re.compile(
+    _LEAD + r"(?:and|now|but|or|what if|what about|how about|same|instead|make (?:it|that)|change|suppose|assume|try"
+    r"|again|i meant?|(?:what )?would (?:it|that) (?:be|change)|doubl\w+|tripl\w+|halv\w+|twice|half|increase|decrease"
+    rf"|reduce|raise|lower|ten times|\w+ times (?:the|as)|\d+x|\d+(?:\.\d+)?\s*(?:%|percent) {_WAY})\b")
+OPENS = re.compile(
+    _LEAD + r"(?:with|at(?! which| what)|for|using|use|set|let|if|without|only|say|take|give it|let's say)\b")
 THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:them|those|it)\b|\bsame\b|\binstead\b")
 PLAIN = re.compile(r"[\w\s%.,?!:/$@=+µ-]+")
-MOST_OTHER_WORDS = 7
 SCALED = re.compile(
-    r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|half|tenfold)|(?<!of )(?<!to )(?<!at )(?<!is )(?<!=)(?P<times>\b\d+(?:\.\d+)?)\s*(?:x|×|times)\s+(?=[a-z])|"
-    r"(?P<spoken>two|three|four|five|ten|hundred) times|(?P<percent>\d+(?:\.\d+)?)\s*(?:%|percent) (?P<way>more|less|fewer|higher|lower|longer|shorter))")
-FACTORS = {"doubl": 2.0, "twice": 2.0, "tripl": 3.0, "quadrupl": 4.0, "halv": 0.5, "half": 0.5, "tenfold": 10.0, "two": 2.0, "three": 3.0,
-           "four": 4.0, "five": 5.0, "ten": 10.0, "hundred": 100.0}
+    r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|half|tenfold)"
+    r"|(?<!of )(?<!to )(?<!at )(?<!is )(?<!=)(?P<times>\b\d+(?:\.\d+)?)\s*(?:x|×|times)\s+(?=[a-z])"
+    r"|(?P<spoken>two|three|four|five|ten|hundred) times"
+    rf"|(?P<percent>\d+(?:\.\d+)?)\s*(?:%|percent) (?P<way>{_WAY}))")
+FACTORS = {"doubl": 2.0, "twice": 2.0, "tripl": 3.0, "quadrupl": 4.0, "halv": 0.5, "half": 0.5, "tenfold": 10.0,
+           "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "hundred": 100.0}
 
 
 def insists(text: str) -> bool:
@@ -32,34 +42,36 @@ def insists(text: str) -> bool:
     return bool(INSISTS.match(text))
 
 
-def revised(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading, gives: frozenset[str]) -> dict[str, Any] | None:
+def revised(
+    slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading, gives: frozenset[str],
+) -> dict[str, Any] | None:
     """The last call's arguments with what the message changes, or None when it isn't such a message.
 
     A reply to "what should I take for …?" fills what was missing. "How many hours is that?" repeats the call when its
     tool gives what is asked for.
     """
-    if len(reading.words) > LONGEST_WORDS or WHY.search(reading.text):
+    text = reading.text
+    if len(reading.words) > LONGEST_WORDS or WHY.search(text):
         return None
     kept = _kept(slots, before)
     wants = [slot for slot in slots if slot.required and slot.name not in kept]
     if wants:
         filled = _fill_missing(slots, wants, kept, reading)
         return {**kept, **filled} if filled else None
-    insisted = insists(reading.text)
-    opened = insisted or bool(OPENS.match(reading.text)) or bool(THAT.search(reading.text) and NUMERIC.search(reading.text))
-    if (CONCEPT.search(reading.text) and not insisted) or not (opened or _only_arguments(slots, reading)):
+    asks_more = bool(THAT.search(text) and NUMERIC.search(text))
+    opened = insists(text) or bool(OPENS.match(text)) or asks_more
+    if (CONCEPT.search(text) and not insists(text)) or not (opened or _only_arguments(slots, reading)):
         return None
-    scaled = _scaled(slots, before, reading)
-    if scaled is not None:
+    if (scaled := _scaled(slots, before, reading)) is not None:
         return {**kept, **scaled}
     found = fit(slots, reading)
+    known = {slot.name: slot.default for slot in slots}
     fresh = _certain(slots, found) | _by_unit(slots, before, reading, found)
-    changes = {name: value for name, value in fresh.items() if before.get(name, _default(slots, name)) != value}
-    strong = [at for at, quantity in enumerate(reading.quantities) if not idle(quantity)]
+    changes = {name: value for name, value in fresh.items() if before.get(name, known.get(name)) != value}
     if changes:
         return {**kept, **changes}
-    asks_more = THAT.search(reading.text) and NUMERIC.search(reading.text) and any(word in gives for word, _, _ in reading.words)
-    return kept if asks_more and not strong else None
+    repeats = asks_more and any(word in gives for word, _, _ in reading.words)
+    return kept if repeats and all(idle(quantity) for quantity in reading.quantities) else None
 
 
 def takes_all(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading) -> bool:
@@ -76,20 +88,19 @@ def _kept(slots: Sequence[Slot], before: Mapping[str, Any]) -> dict[str, Any]:
             if name in known and value is not None and (known[name].required or value != known[name].default)}
 
 
-def _default(slots: Sequence[Slot], name: str) -> Any:
-    return next((slot.default for slot in slots if slot.name == name), None)
-
-
 def _only_arguments(slots: Sequence[Slot], reading: Reading) -> bool:
     """Whether a short message consists of values and what they are called: "8 stages?", "adversarial traffic"."""
+    if len(reading.words) > 4 or PLAIN.fullmatch(reading.text) is None:
+        return False
     known = {word for slot in slots for phrase in slot.phrases for word in phrase.stems}
     known |= {word for slot in slots for _, stems in slot.options for word in stems} | FUNCTION
-    inside = [reading.spans[at] for at in range(len(reading.quantities))]
-    named = [at for at, (word, _, _) in enumerate(reading.words) if not any(low <= at < high for low, high in inside)]
-    return len(reading.words) <= 4 and PLAIN.fullmatch(reading.text) is not None and all(reading.words[at][0] in known for at in named)
+    return all(word in known or any(low <= at < high for low, high in reading.spans)
+               for at, (word, _, _) in enumerate(reading.words))
 
 
-def _fill_missing(slots: Sequence[Slot], wants: Sequence[Slot], kept: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+def _fill_missing(
+    slots: Sequence[Slot], wants: Sequence[Slot], kept: Mapping[str, Any], reading: Reading,
+) -> dict[str, Any]:
     found = fit(slots, reading)
     filled = _certain(slots, found)
     free = [at for at in range(len(reading.quantities)) if at not in found.used or set(filled) & set(kept)]
@@ -108,15 +119,7 @@ def _scaled(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading) 
     match = SCALED.search(reading.text)
     if match is None:
         return None
-    if match["percent"]:
-        share = float(match["percent"]) / 100
-        factor = 1 + share if match["way"].lower() in ("more", "higher", "longer") else 1 - share
-    elif match["times"]:
-        factor = float(match["times"])
-    else:
-        word = (match["word"] or match["spoken"]).lower()
-        factor = next(value for stem, value in FACTORS.items() if word.startswith(stem))
-    best: tuple[float, int, Slot] | None = None
+    best: tuple[float, int] | None = None
     for at, slot in enumerate(slots):
         value = before.get(slot.name, slot.default)
         if slot.kind not in ("number", "whole") or isinstance(value, bool) or not isinstance(value, int | float):
@@ -124,21 +127,30 @@ def _scaled(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading) 
         for phrase in slot.phrases:
             for first, _ in reading.find(phrase.stems, phrase.exact) if phrase.stems and not phrase.leading else []:
                 start = reading.words[first][1]
-                given = 0.2 if value != slot.default else 0.0
-                score = phrase.weight + given - (0.02 * (start - match.end()) if start >= match.end() else 0.4 + 0.02 * (match.start() - start))
-                if best is None or score > best[0]:
-                    best = (score, -at, slot)
+                gap = start - match.end() if start >= match.end() else match.start() - start + 20
+                score = phrase.weight - 0.02 * gap + (0.2 if value != slot.default else 0.0)
+                best = max(best or (score, -at), (score, -at))
     if best is None:
         return None
-    slot = best[2]
-    value = float(f"{before.get(slot.name, slot.default) * factor:.12g}")
+    slot = slots[-best[1]]
+    value = float(f"{before.get(slot.name, slot.default) * _factor(match):.12g}")
     return {slot.name: round(value) if slot.kind == "whole" else value}
+
+
+def _factor(match: re.Match[str]) -> float:
+    if match["percent"]:
+        share = float(match["percent"]) / 100
+        return 1 + share if match["way"].lower() in ("more", "higher", "longer") else 1 - share
+    if match["times"]:
+        return float(match["times"])
+    word = (match["word"] or match["spoken"]).lower()
+    return next(value for start, value in FACTORS.items() if word.startswith(start))
 
 
 def _certain(slots: Sequence[Slot], found: Fit) -> dict[str, Any]:
     """What the words put in its place, without what only its unit speaks for."""
-    return {slot.name: found.args[slot.name] for slot in slots if slot.name in found.args and slot.name not in found.guessed
-            and slot.name not in found.alone}
+    unsure = found.guessed | found.alone
+    return {slot.name: found.args[slot.name] for slot in slots if slot.name in found.args and slot.name not in unsure}
 
 
 def _by_unit(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading, found: Fit) -> dict[str, Any]:
@@ -148,19 +160,20 @@ def _by_unit(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading,
     if sum(word not in FUNCTION for word, _, _ in reading.words) > MOST_OTHER_WORDS:
         return changes
     for at, quantity in enumerate(reading.quantities):
-        if at in reading.taken or quantity.weak or (at in found.placed and found.placed[at] in certain):
+        if at in reading.taken or quantity.weak or found.placed.get(at) in certain:
             continue
-        options = []
+        options: list[tuple[bool, float, float, Slot]] = []
         for slot in slots:
-            converted = reading.converted(at, slot) if slot.kind in ("number", "whole") and slot.name not in certain | changes else None
+            if slot.kind not in ("number", "whole") or slot.name in certain or slot.name in changes:
+                continue
+            converted, value = reading.converted(at, slot), before.get(slot.name)
             if converted is not None and converted[1] >= 0.7:
-                value = before.get(slot.name)
                 given = value is not None and (slot.required or value != slot.default)
-                options.append((given, converted[1], converted[0], slot))
-        given_ones = [option for option in options if option[0]] or options
-        chosen = min(given_ones, key=lambda option: _distance(option[2], before.get(option[3].name, option[3].default)), default=None)
-        if chosen is not None and (len(given_ones) == 1 or chosen[3].dimension != "count" or chosen[0]):
-            changes[chosen[3].name] = chosen[2]
+                current = slot.default if value is None else value
+                options.append((not given, _distance(converted[0], current), converted[0], slot))
+        options.sort(key=lambda option: option[:2])
+        if options and (not options[0][0] or len(options) == 1 or options[0][3].dimension != "count"):
+            changes[options[0][3].name] = options[0][2]
     return changes
 
 
@@ -169,4 +182,3 @@ def _distance(value: float, current: Any) -> float:
     if isinstance(current, bool) or not isinstance(current, int | float) or current <= 0 or value <= 0:
         return 1e3
     return abs(math.log10(value / current))
-

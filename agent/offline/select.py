@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from agent.screening import is_planted
 from agent.sentences import Sentence, content_stems, quote, sentences_of
 from memory.base import Block
 from memory.errata import Errata, Erratum
+from memory.ingest.markdown import lead
+from memory.passages import block_text
 
 MAX_PIECES = 8
 PASSAGE_WEIGHT = 1.0
@@ -18,6 +21,9 @@ LENGTH_COST = 0.05
 MAX_UNIT_WORDS = 60
 MIN_UNIT_WORDS = 3
 FLOOR = 0.6
+NAME_BONUS = 0.08
+ASKED_COST = 0.25
+ASKS = re.compile(r"(?i)(?:what|how|why|which|when|where|who|can you|could you|please|explain|is|are|do|does|should|for both)\b")
 MAX_ERRATA = 2
 RELEVANT_RANK = 2
 MIN_CLEAN_WORDS = 5
@@ -77,10 +83,29 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
             text = " ".join(s.plain for s in run)
             if len(text.split()) < MIN_UNIT_WORDS or _label_only(text) or (block.kind == "row" and block.context == block.heading):
                 continue
-            value = ((1 - GROUP_WEIGHT) * piece.blocks[number] + GROUP_WEIGHT * groups[block.context]
-                     + PASSAGE_WEIGHT * piece.score - LENGTH_COST * len(text.split()) / 100)
+            named = max((_named(name, wanted) for name in (lead(block_text(piece.passage, block)), *block.context[-1:])), default=0.0)
+            value = (NAME_BONUS * named + (1 - GROUP_WEIGHT) * piece.blocks[number] + GROUP_WEIGHT * groups[block.context]
+                     + PASSAGE_WEIGHT * piece.score - LENGTH_COST * len(text.split()) / 100 - (ASKED_COST if _asks(text) else 0.0))
             units.append(Unit(piece, number, run[0].start, run[-1].end, text, value))
     return sorted(units, key=lambda unit: (-unit.value, unit.piece.n, unit.block))
+
+
+def whole_block(piece: Piece, number: int) -> Unit:
+    """One block as a unit, whatever it is worth."""
+    block = piece.passage.blocks[number]
+    return Unit(piece, number, block.start, block.end, block_text(piece.passage, block), 0.0)
+
+
+def _asks(text: str) -> bool:
+    """A question in the notes (what the learner once asked) answers none."""
+    return bool(ASKS.match(text)) and len(text.split()) < 60 and not text.rstrip().endswith((".", ":"))
+
+
+def _named(name: str, wanted: frozenset[str]) -> float:
+    """How far a label or heading is spoken of in the question: 1 when all of its words are."""
+    stems = content_stems(name)
+    share = len(stems & wanted) / len(stems) if stems else 0.0
+    return share if share >= 0.6 else 0.0
 
 
 def pick(units: Sequence[Unit], budget: int, errata: Errata) -> Selection:

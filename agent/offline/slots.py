@@ -1,4 +1,4 @@
-"""Which tool a plain-language question wants, and with which arguments. Knows tools by their own hints, none by name."""
+"""Which tool a plain-language question wants, with which arguments. Knows tools by their hints, none by name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.offline import revisit
-from agent.offline.fitting import GENERIC, Fit, Reading, fit
+from agent.offline.fitting import fit
 from agent.offline.measures import measure
 from agent.offline.moves import Choice
-from agent.offline.parameters import COMMON, FUNCTION, SUFFIX, Slot, slots_of, stems_of
-from agent.offline.wishes import asked_spans, asked_units, elsewhere, idle, ordered, telling, wanted
+from agent.offline.parameters import SUFFIX, Slot, slots_of
+from agent.offline.placing import GENERIC, Fit
+from agent.offline.reading import Reading
+from agent.offline.vocabulary import COMMON, FUNCTION, stems_of
+from agent.offline.wishes import asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
 from tools.base import Tool, ToolError
 from tools.registry import Registry
 
@@ -24,14 +27,22 @@ CANDIDATES = 12
 FIELDS = {"words": 1.0, "name": 0.85, "outputs": 0.55, "summary": 0.45, "options": 0.4, "parameters": 0.3}
 FORMULA_SUMMARY = 0.7
 """A word's weight by where the tool has it; a formula's summary says what it gives, a tool's only what it is about."""
-W = {"lexical": 0.9, "called": 0.3, "focus": 0.8, "unit": 0.5, "unused": 0.8, "missing": 1.1, "guessed": 0.4,
-     "exact": 0.7, "inexact": -0.2, "tool": 0.4}
+LEXICAL, CALLED, FOCUS, UNIT = 0.9, 0.3, 0.8, 0.5
+UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
+EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
+"""What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs; against
+it: numbers it can't take, values it lacks or guesses. A formula that takes everything beats a tool, other ones don't.
+Set by hand against the tools' example questions, where random search found nothing better."""
 LEAST, LEAST_ORDERED = 1.5, 0.4
 """Below this total no tool fits; less is needed for an order ("simulate a token bucket")."""
 RATES = {"bytes/s": "bit/s", "bit/s": "bytes/s"}
-UNIT_WORDS = frozenset("ms s us ns min minut hour h day second millisecond gb mb tb kb byte gbp mbp gbit mbit percent".split())
-NAME = re.compile(r"(?i)(?<![\w.])(?P<dotted>[a-z]+\.[a-z0-9_]+)(?![\w.])|\b(?:run|use|open|call|start|try|launch)\s+(?:the\s+)?"
-                  r"(?P<used>[a-z0-9]+(?:-[a-z0-9]+)*)(?!-)\b|\b(?P<kind>[a-z0-9]+(?:[- ][a-z0-9]+)*?)\s+(?:tool|calculator|simulator|lab|sheet)\b")
+UNIT_WORDS = frozenset(
+    "ms s us ns min minut hour h day second millisecond gb mb tb kb byte gbp mbp gbit mbit percent".split())
+UNTELLING = COMMON | UNIT_WORDS
+NAME = re.compile(
+    r"(?i)(?<![\w.])(?P<dotted>[a-z]+\.[a-z0-9_]+)(?![\w.])"
+    r"|\b(?:run|use|open|call|start|try|launch)\s+(?:the\s+)?(?P<used>[a-z0-9]+(?:-[a-z0-9]+)*)(?!-)\b"
+    r"|\b(?P<kind>[a-z0-9]+(?:[- ][a-z0-9]+){0,3}?)\s+(?:tool|calculator|simulator|lab|sheet)\b")
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,14 @@ class Profile:
     phrases: tuple[tuple[str, ...], ...]
     name: frozenset[str]
     gives: frozenset[str]
+    units: frozenset[tuple[str, float]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a question asks for: the words after "how many", and units as (dimension, scale)."""
+
+    words: tuple[str, ...]
     units: frozenset[tuple[str, float]]
 
 
@@ -65,7 +84,7 @@ class SlotChooser:
     def __init__(self, registry: Registry) -> None:
         self._profiles = [_profile(tool) for tool in registry]
         self._by_name = {profile.tool.name: profile for profile in self._profiles}
-        self._readers = [at for at, profile in enumerate(self._profiles) if any(slot.pattern and slot.kind == "text" for slot in profile.slots)]
+        self._readers = [at for at, profile in enumerate(self._profiles) if any(slot.pattern for slot in profile.slots)]
         self._weights: dict[str, list[tuple[int, float]]] = defaultdict(list)
         fields = [_fields(profile) for profile in self._profiles]
         spread = Counter(word for each in fields for word in each)
@@ -83,16 +102,21 @@ class SlotChooser:
         if not text.strip() or elsewhere(text):
             return None
         reading = Reading(text)
+        if previous is None and not (reading.quantities or reading.written or could_ask(text)):
+            return None
         best = next((each for each in self.candidates(reading) if each.named or _takes_enough(each, reading)), None)
         if previous is not None and (changed := self._revised(previous, reading, best)) is not None:
             return changed
         if best is None or not self._wanted(best, reading):
             return None
-        left = [quantity.text for at, quantity in enumerate(reading.quantities) if at not in best.fit.used and not idle(quantity)]
+        left = [quantity.text for at, quantity in enumerate(reading.quantities)
+                if at not in best.fit.used and not idle(quantity)]
         args = {slot.name: best.fit.args[slot.name] for slot in best.profile.slots if slot.name in best.fit.args}
         return complete(best.profile, args, tuple(f"{text} isn't used" for text in left))
 
-    def _revised(self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None) -> Choice | None:
+    def _revised(
+        self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None,
+    ) -> Choice | None:
         """The last call with a change, unless the message is a question of its own."""
         last = self._by_name.get(previous[0].split("@")[0])
         if last is None:
@@ -110,7 +134,8 @@ class SlotChooser:
         if len(best.fit.missing) > 1 or best.total < (LEAST_ORDERED if ordered(reading.text) else LEAST):
             return False
         clear = any(telling(reading.text, reading.quantities[at]) for at in best.fit.used)
-        return wanted(reading.text, best.fit.strong + best.fit.named, best.relevance, best.called, best.focus, clear)
+        evidence = best.fit.strong + best.fit.named
+        return wanted(reading.text, evidence, best.relevance, best.called, best.focus, clear)
 
     def candidates(self, reading: Reading) -> list[Candidate]:
         """The tools that the words speak for, the best first."""
@@ -118,13 +143,15 @@ class SlotChooser:
         for word in reading.places:
             for at, weight in self._weights.get(word, ()):
                 scores[at] += weight
-        named, asked, units = self._named(reading.text), _asked_words(reading), asked_units(reading.text)
-        top = {at: scores[at] for at in sorted(scores, key=lambda at: (-scores[at], at))[:CANDIDATES]}
+        top = sorted(scores, key=lambda at: (-scores[at], at))[:CANDIDATES]
         if any(part.kind in ("call", "system") for part in reading.written):
-            top = {at: scores.get(at, 0.0) for at in {**top, **dict.fromkeys(self._readers)}}
-        if named is not None:
-            top.setdefault(self._profiles.index(named), 0.0)
-        weighed = [self._weigh(self._profiles[at], score, reading, asked, units, self._profiles[at] is named) for at, score in top.items()]
+            top += [at for at in self._readers if at not in top]
+        named = self._named(reading.text)
+        if named is not None and (at := self._profiles.index(named)) not in top:
+            top.append(at)
+        asked = Asked(_asked_words(reading), asked_units(reading.text))
+        weighed = [self._weigh(self._profiles[at], scores.get(at, 0.0), reading, asked, self._profiles[at] is named)
+                   for at in top]
         return sorted(weighed, key=lambda each: (not each.named, -each.total, each.profile.tool.name))
 
     def _named(self, text: str) -> Profile | None:
@@ -135,23 +162,24 @@ class SlotChooser:
                 return self._by_name[name]
         return None
 
-    def _weigh(self, profile: Profile, lexical: float, reading: Reading, asked: list[str], units: frozenset[tuple[str, float]],
-               named: bool) -> Candidate:
+    def _weigh(self, profile: Profile, lexical: float, reading: Reading, asked: Asked, named: bool) -> Candidate:
         found = fit(profile.slots, reading)
         called = sum(self._worth(phrase) for phrase in profile.phrases if reading.find(phrase)) + (3.0 if named else 0.0)
-        focus = sum(self._rarity.get(word, 0.0) * (1.5 if word in profile.name else 1.0) for word in asked if word in profile.gives)
+        focus = sum(self._rarity.get(word, 0.0) * (1.5 if word in profile.name else 1.0)
+                    for word in asked.words if word in profile.gives)
         kinds = {dimension for dimension, _ in profile.units}
         unit = max((1.0 if each in profile.units else 0.6 if each[0] in kinds or RATES.get(each[0]) in kinds else 0.0
-                    for each in units), default=0.0)
+                    for each in asked.units), default=0.0)
         left = [quantity for at, quantity in enumerate(reading.quantities) if at not in found.used]
-        unused = sum(0.2 if quantity.weak or quantity.original == "clock" else 0.5 if idle(quantity) else 1.0 for quantity in left)
-        unused += 1.2 if _runs_example(profile.slots, found) else 0.0
-        formula = profile.tool.kind == "formula"
-        exact = formula and not found.missing and not found.guessed and all(idle(quantity) for quantity in left)
-        total = (W["lexical"] * lexical + W["called"] * called + W["focus"] * min(focus, 3.0) + W["unit"] * unit
-                 + found.score * (1.0 if found.written else min(1.0, (lexical + called) / 1.2)) - W["unused"] * unused - W["missing"] * len(found.missing)
-                 - W["guessed"] * len(found.guessed) + W["exact" if exact else "inexact" if formula else "tool"])
-        return Candidate(profile, found, total, lexical + called + 0.3 * unit + 0.2 * focus, called, focus, named)
+        unused = sum(0.2 if quantity.weak or quantity.original == "clock" else 0.5 if idle(quantity) else 1.0
+                     for quantity in left) + (1.2 if _runs_example(profile.slots, found) else 0.0)
+        exact = not found.missing and not found.guessed and all(idle(quantity) for quantity in left)
+        kind = TOOL if profile.tool.kind != "formula" else EXACT if exact else INEXACT
+        share = 1.0 if found.written else min(1.0, (lexical + called) / 1.2)
+        total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + found.score * share + kind
+                 - UNUSED * unused - MISSING * len(found.missing) - GUESSED * len(found.guessed))
+        relevance = lexical + called + 0.3 * unit + 0.2 * focus
+        return Candidate(profile, found, total, relevance, called, focus, named)
 
     def _worth(self, phrase: tuple[str, ...]) -> float:
         """More, the rarer its words are among the tools, and the more of them there are."""
@@ -189,31 +217,32 @@ def _shown(value: Any) -> str:
 
 def _takes_enough(candidate: Candidate, reading: Reading) -> bool:
     """A formula has to take every number (or three of four); a tool more than it leaves."""
-    left = sum(not idle(quantity) for at, quantity in enumerate(reading.quantities) if at not in candidate.fit.used)
+    found = candidate.fit
+    left = sum(not idle(quantity) for at, quantity in enumerate(reading.quantities) if at not in found.used)
     if candidate.profile.tool.kind == "formula":
-        return not left or (left == 1 and candidate.fit.strong >= 3 and not candidate.fit.missing and not candidate.fit.guessed)
-    return left < max(2, len(candidate.fit.used))
+        return not left or (left == 1 and found.strong >= 3 and not found.missing and not found.guessed)
+    return left < max(2, len(found.used))
 
 
 def _runs_example(slots: tuple[Slot, ...], found: Fit) -> bool:
     """Whether the tool would work on its built-in example (a trace, a list of events) instead of what was told."""
     for slot in slots:
-        if slot.kind not in ("text", "list") or slot.name in found.args or not isinstance(slot.default, str | list | tuple):
+        if slot.kind not in ("text", "list") or slot.name in found.args:
             continue
         switched = any(other.kind == "choice" and slot.name in [option for option, _ in other.options]
                        and found.args.get(other.name, slot.name) != slot.name for other in slots)
-        if len(slot.default) > 1 and not switched:
+        if isinstance(slot.default, str | list | tuple) and len(slot.default) > 1 and not switched:
             return True
     return False
 
 
-def _asked_words(reading: Reading) -> list[str]:
+def _asked_words(reading: Reading) -> tuple[str, ...]:
     """The telling words for what is asked: the first four after each "how many" and the like."""
     found: list[str] = []
     for low, high in asked_spans(reading.text):
-        following = (word for word, start, _ in reading.words if low <= start < high and word not in COMMON and word not in UNIT_WORDS)
-        found += [word for _, word in zip(range(4), following, strict=False)]
-    return list(dict.fromkeys(found))
+        telling_words = [word for word, start, _ in reading.words if low <= start < high and word not in UNTELLING]
+        found += telling_words[:4]
+    return tuple(dict.fromkeys(found))
 
 
 def _profile(tool: Tool) -> Profile:
@@ -222,11 +251,12 @@ def _profile(tool: Tool) -> Profile:
     word, _, slashed = tool.unit.partition("/")
     if tool.unit and (found := measure(word, slashed)) is not None:
         units.add((found.unit, found.scale))
-    texts = [" ".join(outputs).replace("_", " "), re.sub(r"[-._]", " ", tool.name), *tool.words]
+    name = stems_of(re.sub(r"[-._]", " ", tool.name))
+    texts = [" ".join(outputs).replace("_", " "), *tool.words]
     texts += [re.split(r"[:;(]", tool.summary)[0]] if tool.kind == "formula" else []
-    gives = {stemmed for text in texts for stemmed in stems_of(text) if stemmed not in COMMON and stemmed not in UNIT_WORDS}
-    return Profile(tool, slots_of(tool.params.model_fields), tuple(stems for text in tool.words if (stems := stems_of(text))),
-                   frozenset(stems_of(re.sub(r"[-._]", " ", tool.name))), frozenset(gives), frozenset(units))
+    gives = {stemmed for text in texts for stemmed in stems_of(text)}.union(name) - UNTELLING
+    phrases = tuple(stems for text in tool.words if (stems := stems_of(text)))
+    return Profile(tool, slots_of(tool.params.model_fields), phrases, frozenset(name), frozenset(gives), frozenset(units))
 
 
 def _outputs(tool: Tool) -> list[str]:
@@ -242,9 +272,10 @@ def _fields(profile: Profile) -> dict[str, float]:
     tool = profile.tool
     places: dict[str, Iterable[str]] = {
         "words": (word for phrase in profile.phrases for word in phrase),
-        "name": stems_of(re.sub(r"[-._]", " ", tool.name)),
+        "name": profile.name,
         "outputs": stems_of(" ".join(_outputs(tool)).replace("_", " ")), "summary": stems_of(tool.summary),
-        "options": (word for slot in profile.slots for _, stems in slot.options for word in stems if word not in GENERIC),
+        "options": (word for slot in profile.slots for _, stems in slot.options for word in stems
+                    if word not in GENERIC),
         "parameters": (word for slot in profile.slots for phrase in slot.phrases for word in phrase.stems)}
     weights: dict[str, float] = {}
     for place, words in places.items():

@@ -1,4 +1,4 @@
-"""Whether a message wants a number or an experiment rather than an explanation. Knows wording only, and is conservative."""
+"""Whether a message wants a number or an experiment, not an explanation. Knows wording only, and is conservative."""
 
 from __future__ import annotations
 
@@ -7,38 +7,47 @@ import re
 from agent.offline.measures import measure
 from agent.offline.quantities import Quantity
 
-_HOW = r"(?:many|much|long|big|large|often|fast|high|low|small|likely|busy|available|full|soon|far|late|wide|probable|close|reliable|idle)"
+_HOW = (r"(?:many|much|long|big|large|often|fast|high|low|small|likely|busy|available|full|soon|far|late|wide|probable"
+        r"|close|reliable|idle)")
 NUMERIC = re.compile(
     rf"(?i)\bhow {_HOW}\b|\bby how (?:many|much)\b|\b(?:what|which)(?:'s| is| are)?(?: the)?(?: \w+)? "
     r"(?:share|fraction|percentage|percent|probability|chance|odds|number|amount)\b")
 IMPERATIVE = re.compile(
-    r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to|and)\s+)(?:please\s+)?"
-    r"(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out|visuali[sz]e|run (?!into|out|on\b)|"
-    r"show me (?:a|the) (?:plot|simulation|curve))\b")
-ASKING = re.compile(r"(?i)\b(?:what|which|whats|when does|at which|after how|where does)\b|\?\s*$|:\s*[a-z][^.:]{2,60}\?")
+    r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to|and)"
+    r"\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out|visuali[sz]e"
+    r"|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
+ASKING = re.compile(
+    r"(?i)\b(?:what|which|whats|when does|at which|after how|where does)\b|\?\s*$|:\s*[a-z][^.:]{2,60}\?")
 CONCEPT = re.compile(
     rf"""(?ix)^\W*(?:(?:so|and|but|ok|okay|well|hi|hey|please|can\ you|could\ you|would\ you|pls)\W+)*
-    (?:why|explain|describe|define|discuss|tell\ me|list|name|give|compare|contrast|who|where|should|when\ (?:should|would|is|to|do|not)
+    (?:why|explain|describe|define|discuss|tell\ me|list|name|give|compare|contrast|who|where|should
+    |when\ (?:should|would|is|to|do|not)
     |what\ (?:can|could|might|may|would)\ go\ wrong\b
-    |what(?:'s|s|\ is|\ are)?\ (?:the\ )?(?:difference|role|effect|impact|problem|risk|consequence|cause|job|point|meaning|purpose|reason|advantage|disadvantage|weakness|drawback|idea|benefit
-        |trade-?off|steps?|stages?|layers?|phases?)\b
+    |what(?:'s|s|\ is|\ are)?\ (?:the\ )?(?:difference|role|effect|impact|problem|risk|consequence|cause|job|point
+        |meaning|purpose|reason|advantage|disadvantage|weakness|drawback|idea|benefit|trade-?off|steps?|stages?|layers?
+        |phases?)\b
     |how\ (?:do|does|can|could|should|would|did|to|is|are|come|might)\b(?!\ {_HOW}\b))""")
 MEANING = re.compile(
-    r"(?i)\bwhy\b|\bexplain\b|\bdifference between\b|\bpros and cons\b|\bversus\b|\bwhat does\b[^?]*\bmean\b|\bwhat (?:does it|do you) mean\b|"
-    r"\bhow (?:do|can|should|would) (?:i|we|you)\b|\bhow come\b|\b(?:good|useful|used) for\b")
+    r"(?i)\bwhy\b|\bexplain\b|\bdifference between\b|\bpros and cons\b|\bversus\b|\bwhat does\b[^?]*\bmean\b"
+    r"|\bwhat (?:does it|do you) mean\b|\bhow (?:do|can|should|would) (?:i|we|you)\b|\bhow come\b"
+    r"|\b(?:good|useful|used) for\b")
 WHY = re.compile(r"(?i)\bwhy\b|\bexplain\b")
 WHERE = re.compile(r"(?i)^\W*(?:where|when) (?:is|does|do|are)\b")
 YES_NO = re.compile(r"(?i)^\W*(?:is|are|does|do|can|could|will|would)\b")
 ADVICE = re.compile(r"(?i)\b(?:should|may|must|ought|recommend\w*|typical\w*|usual\w*|default|best)\b")
 ELSEWHERE = re.compile(
-    r"(?i)\b(?:in|from|of|by|to) (?:my|the|our|your|these|those) (?:\S+ ){0,3}?(?:notes?|material|lessons?|course|documents?|docs?|slides?|"
-    r"chapter|section|text|checklist|example|handbook|runbook|wiki)\b|\baccording to\b|"
-    r"\b(?:notes?|documents?|docs?|text|author|lesson) (?:say|says|quote|claims?|gives?|mentions?|states?|recommend)|\.(?:md|pdf|docx?|txt)\b")
+    r"(?i)\b(?:in|from|of|by|to) (?:my|the|our|your|these|those) (?:\S+ ){0,3}?(?:notes?|material|lessons?|course"
+    r"|documents?|docs?|slides?|chapter|section|text|checklist|example|handbook|runbook|wiki)\b|\baccording to\b"
+    r"|\b(?:notes?|documents?|docs?|text|author|lesson) (?:say|says|quote|claims?|gives?|mentions?|states?|recommend)"
+    r"|\.(?:md|pdf|docx?|txt)\b")
 """The answer stands in the learner's own material: looked up, not computed."""
+TOOLISH = re.compile(r"(?i)[a-z]\.[a-z]|\b(?:run|use|open|call|start|try|launch|tool|calculator|simulator|lab|sheet)\b")
 GIVEN = re.compile(r"(?i)(?:\b(?:of|with)|[=:])\s*$")
 ASKING_WORD = re.compile(r"(?i)\b(?:what|which|whats|when|where|how)\b")
-FOCUS = re.compile(rf"(?i)\bhow {_HOW}\b|\b(?:what|which|what's|whats)\b|[.:,]\s+(?=[^.:,?]{{3,50}}\?\s*$)")
-UNIT = re.compile(r"(?i)\b(?:how many|in|number of|how much)\s+(?P<unit>[a-zµ]{1,12})(?:/(?P<per>s|sec|second)|\s+(?:per|a)\s+(?P<each>second))?\b")
+FOCUS = re.compile(
+    rf"(?i)\bhow {_HOW}\b|\b(?:what|which|what's|whats)\b|[.:,]\s+(?=[^.:,?]{{3,50}}\?\s*$)")
+UNIT = re.compile(r"(?i)\b(?:how many|in|number of|how much)\s+(?P<unit>[a-zµ]{1,12})"
+                  r"(?:/(?P<per>s|sec|second)|\s+(?:per|a)\s+(?P<each>second))?\b")
 
 
 def wanted(text: str, evidence: float, relevance: float, called: float, focus: float, telling: bool) -> bool:
@@ -56,13 +65,18 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     if NUMERIC.search(text):
         unmistakable = relevance >= 3 and focus >= 0.95 and not ADVICE.search(text)
         return evidence >= 2 or (evidence >= 0.9 and relevance >= 0.85) or unmistakable
-    return bool(ASKING.search(text)) and (evidence >= 1.7 or (telling and evidence >= 1 and relevance >= 0.85)
-                                         or (telling and evidence >= 1.3 and relevance >= 0.65))
+    lone = telling and ((evidence >= 1 and relevance >= 0.85) or (evidence >= 1.3 and relevance >= 0.65))
+    return bool(ASKING.search(text)) and (evidence >= 1.7 or lone)
 
 
 def ordered(text: str) -> bool:
     """Whether the message orders a run: "simulate …", "plot …", "calculate …"."""
     return bool(IMPERATIVE.search(text))
+
+
+def could_ask(text: str) -> bool:
+    """Whether a message without any number may still want a run: it orders one, asks how many, or names a tool."""
+    return bool(IMPERATIVE.search(text) or NUMERIC.search(text) or TOOLISH.search(text))
 
 
 def elsewhere(text: str) -> bool:
@@ -76,7 +90,7 @@ def idle(quantity: Quantity) -> bool:
 
 
 def telling(text: str, quantity: Quantity) -> bool:
-    """Whether a lone number is more than a way of speaking: it has a unit, is broken or large, or is given beforehand."""
+    """Whether a lone number is more than a way of speaking: it has a unit, is broken, large, or given beforehand."""
     if quantity.unit not in ("count", "multiple") or quantity.value > 20 or quantity.value != int(quantity.value):
         return True
     if GIVEN.search(text[max(0, quantity.start - 12): quantity.start]):

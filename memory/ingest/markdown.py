@@ -98,7 +98,8 @@ class _Walker:
                     self.leads[-1] = lead(raw)
             elif kind in ("fence", "code_block", "html_block") and span:
                 block = self._block("code" if kind != "html_block" else "paragraph", span)
-                if block:
+                # A comment is invisible to a reader, so it isn't part of what the document says.
+                if block and not self.text.startswith("<!--", block.start):
                     yield self._with(block)
             elif kind == "table_open" and span:
                 table, header = (span[0], span[1]), ""

@@ -208,6 +208,22 @@ def test_a_liar_spreads_a_batch_and_top_k_doesnt(strategy: str) -> None:
     assert result.values["regret"] < result.naive["regret"]
 
 
+@pytest.mark.parametrize(("strategy", "lie"), [("liar-min", min), ("liar-max", max), ("liar-mean", np.mean)])
+def test_a_batch_is_what_lying_step_by_step_gives(strategy: str, lie: Any) -> None:
+    series = STEPPER.run({"strategy": strategy, "batch": 3, "rounds": 1, "repeats": 1}, 11).series
+    tried, seen = series["trial_x"][:4], series["trial_value"][:4]
+    told = float(lie(seen))
+    for _ in range(3):
+        centre, scale = float(np.mean(seen)), float(np.std(seen))
+        known = [(each - centre) / scale for each in seen]
+        mean, deviation = gaussian_process.posterior(tried, known, series["x"], 0.12, 1e-6, 1.0, "matern52")
+        best = (min(seen) - centre) / scale
+        gain = [-1.0 if x in tried else acquisition.expected_improvement(best - float(m) - 0.01, float(d))
+                for x, m, d in zip(series["x"], mean, deviation, strict=True)]
+        tried, seen = [*tried, series["x"][int(np.argmax(gain))]], [*seen, told]
+    assert series["trial_x"] == tried
+
+
 def test_a_batch_names_no_point_twice() -> None:
     tried = STEPPER.run({"batch": 8, "rounds": 6, "repeats": 1}).series["trial_x"]
     assert len(set(tried)) == len(tried) == 52
