@@ -22,6 +22,7 @@ GROUPS = {"A": "Estimation, capacity and availability", "B": "Rate limiting", "C
           "E": "Distributed training and serving memory", "F": "Privacy", "G": "Hyperparameter optimisation",
           "H": "Serving, recommendation and resilience", "I": "Drift", "J": "Kubernetes and routing", "K": "Agentic flow"}
 LONGEST_VALUE = 100
+KINDS = {"integer": "whole", "boolean": "true or false", "string": "text", "array": "list", "object": "mapping"}
 
 HEAD = """\
 # Calculators, simulators and formulas
@@ -62,7 +63,8 @@ if __name__ == "__main__":
     save_plot(result.plot, Path("cache.svg"))
 ```
 
-`name@version` names one version for good; a bare name is the newest. A new tool is one file (`make new-tool NAME=…`); it is found by itself.
+`name@version` names one version for good; a bare name is the newest. A new tool is one file (`make new-tool NAME=…`) and is found by
+itself.
 There are {tools} tools and {formulas} formulas.
 """
 
@@ -128,7 +130,7 @@ def _section(tool: Tool) -> str:
 
 
 def _facts(tool: Tool) -> str:
-    facts = [tool.kind]
+    facts: list[str] = [tool.kind]
     if tool.measures:
         facts.append("measures this machine, so that its figures differ from run to run")
     return f"*{'; '.join(facts)}*\n"
@@ -225,7 +227,7 @@ def _range(field: dict[str, Any]) -> str:
         return ", ".join(_text(str(each)) for each in choices)
     low = next((f"{sign} {figure(field[key])}" for key, sign in (("minimum", "≥"), ("exclusiveMinimum", ">")) if key in field), "")
     high = next((f"{sign} {figure(field[key])}" for key, sign in (("maximum", "≤"), ("exclusiveMaximum", "<")) if key in field), "")
-    kind = {"integer": "whole", "boolean": "true or false", "string": "text", "array": "list", "object": "mapping"}.get(field.get("type", ""), "")
+    kind = KINDS.get(field.get("type", ""), "")
     if "maxLength" in field and not low:
         high = f"up to {field['maxLength']:,} characters"
     if "maxItems" in field:
@@ -234,7 +236,9 @@ def _range(field: dict[str, Any]) -> str:
 
 
 def _outcome(values: Mapping[str, Any]) -> str:
-    return _value(values["result"]) if set(values) == {"result"} else ", ".join(f"`{key}` = {_value(value)}" for key, value in values.items())
+    if set(values) == {"result"}:
+        return _value(values["result"])
+    return ", ".join(f"`{key}` = {_value(value)}" for key, value in values.items())
 
 
 def _value(value: Any) -> str:
@@ -276,7 +280,8 @@ def _markdown(page: str) -> str:
 def _text(text: str) -> str:
     """Markdown that reads as it is written; what stands in backticks already does."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else re.sub(r"(?<!^)(?<!\n)\*|\*(?! )", r"\\*", part).replace("<", "&lt;") for part in parts)
+    literal = (part if part.startswith("`") else re.sub(r"(?<!^)(?<!\n)\*|\*(?! )", r"\\*", part).replace("<", "&lt;") for part in parts)
+    return "".join(literal)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

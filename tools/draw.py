@@ -106,7 +106,7 @@ def _curve(ax: Axes, line: Line, found: list[Point], number: int, lying: bool, c
     if line.kind == "scatter":
         return ax.scatter(xs, ys, s=34, marker=marker, zorder=4, edgecolors=colour, facecolors="white" if line.dashed else colour)
     # Where lines coincide, the one below is thicker and all can be seen.
-    drawn, = ax.plot(xs, ys, color=colour, linewidth=2.0 + 2.4 * covered, zorder=3 + 0.01 * number + line.dashed,
+    drawn, = ax.plot(xs, ys, color=colour, linewidth=2.0 + 1.6 * min(covered, 2), zorder=3 + 0.01 * number + line.dashed,
                      linestyle=(0, (5, 3)) if line.dashed else "-", drawstyle="steps-post" if line.kind == "step" else "default")
     if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
         drawn.set(marker=marker, markersize=5)

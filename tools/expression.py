@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Collection
 
 from tools.base import ToolError
@@ -93,6 +94,7 @@ class _Reader:
         if called and not self._ended and name in self._functions:
             self._out.append(name)
             return
+        name = unicodedata.normalize("NFKC", name)  # as Python reads it: µ has two code points
         self.units[name] = find_unit(name)
         if self._ended:
             self._out.insert(self._start, "(")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 from tools.base import Line, Plot, ToolError
@@ -31,17 +32,21 @@ class Axis:
 
     def share(self, number: float) -> float:
         """0 at `low`, 1 at `high`."""
-        if self.high == self.low:
-            return 0.5
-        if self.log:
-            return math.log(number / self.low) / math.log(self.high / self.low)
-        return (number - self.low) / (self.high - self.low)
+        low, here, high = (self._even(each) for each in (self.low, number, self.high))
+        return (here - low) / (high - low) if high > low else 0.5
 
     def at(self, share: float) -> float:
         """The number that `share` takes back."""
-        if self.log:
-            return self.low * math.pow(self.high / self.low, share)
-        return self.low + (self.high - self.low) * share
+        low, high = self._even(self.low), self._even(self.high)
+        here = low + (high - low) * share
+        if not self.log:
+            return 2 * here
+        # Rounding must not carry the ends beyond themselves, where the largest numbers overflow.
+        return min(self.high, max(self.low, math.exp(min(here, math.log(sys.float_info.max)))))
+
+    def _even(self, number: float) -> float:
+        """On a scale with even steps; halved, so that the widest ranges have a length."""
+        return math.log(number) if self.log else number / 2
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,8 @@ def figure(number: float, digits: int = 6, plain: tuple[float, float] = PLAIN) -
     if number == 0 or not math.isfinite(number):
         return f"{number:g}"
     if plain[0] <= abs(number) < plain[1]:
-        rounded = round(number, max(0, digits - 1 - math.floor(math.log10(abs(number)))))
-        text = f"{rounded:,.{max(digits, 1)}f}" if rounded % 1 else f"{rounded:,.0f}"
+        decimals = max(0, digits - 1 - math.floor(math.log10(abs(number))))
+        text = f"{round(number, decimals):,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     mantissa, exponent = f"{number:.{digits - 1}e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa

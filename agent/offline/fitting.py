@@ -146,7 +146,7 @@ def _near(values: list[float]) -> float:
 
 
 def _hinted(hints: Sequence[str], slot: Slot) -> float:
-    """What a number's form says: "two out of three" is how many are needed, p99 a percentile, "at least 99%" a target."""
+    """What a number's form says: "two out of three" is how many are needed, "at least 99%" a target."""
     for hint in hints:
         stems = stems_of(hint)
         for phrase in slot.phrases:

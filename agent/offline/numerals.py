@@ -14,7 +14,8 @@ TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seve
 PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25, "fifth": 0.2,
          "fifths": 0.2, "tenth": 0.1, "tenths": 0.1, "hundredth": 0.01, "hundredths": 0.01}
 MULTIPLES = {"twice": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "doubling": 2.0, "triple": 3.0,
-             "tripled": 3.0, "triples": 3.0, "thrice": 3.0, "quadruple": 4.0, "tenfold": 10.0, "twofold": 2.0, "threefold": 3.0}
+             "tripled": 3.0, "triples": 3.0, "thrice": 3.0, "quadruple": 4.0, "tenfold": 10.0, "twofold": 2.0,
+             "threefold": 3.0}
 
 DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d{1,3}(?!\w))?"
 _TENS = f"(?:{'|'.join(TENS)})"
@@ -31,7 +32,7 @@ def amount(text: str) -> float:
         base, exponent = re.split(r"\s?(?:\^|\*\*)\s?", power, maxsplit=1)
         if abs(float(exponent)) * max(1.0, math.log10(max(float(base), 1e-300))) > 300 or len(exponent) > 4:
             return math.nan
-        return (float(factor[0]) if factor else 1.0) * float(base) ** float(exponent)
+        return float((float(factor[0]) if factor else 1.0) * float(base) ** float(exponent))
     if re.fullmatch(r"[\d.]+(?:e[+-]?\d+)?", cleaned):
         return float(cleaned)
     total = 0.0

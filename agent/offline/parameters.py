@@ -12,29 +12,33 @@ from pydantic.fields import FieldInfo
 
 from agent.offline.measures import DAY_S, measure, seconds_in
 from agent.offline.quantities import Quantity
-from agent.offline.vocabulary import FUNCTION, PREPOSITIONS, COMMON, stems_of
+from agent.offline.vocabulary import COMMON, FUNCTION, PREPOSITIONS, stems_of
 from agent.sentences import stem
 
 Kind = Literal["number", "whole", "choice", "flag", "list", "text"]
 
 BARE = 0.35
 """Grade of a number without unit for a parameter that has one."""
-SUFFIX = {"bytes": ("bytes", 1.0), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
-          "GiB": ("bytes", 2.0**30), "MiB": ("bytes", 2.0**20), "Gbps": ("bit/s", 1e9), "Mbps": ("bit/s", 1e6),
-          "GBps": ("bytes/s", 1e9), "MBps": ("bytes/s", 1e6), "TFLOPs": ("FLOP/s", 1e12), "GFLOPs": ("FLOP/s", 1e9),
-          "ns": ("s", 1e-9), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
-          "hours": ("s", 3600.0), "minutes": ("s", 60.0), "seconds": ("s", 1.0), "days": ("s", DAY_S), "years": ("s", 365 * DAY_S),
-          "rps": ("count/s", 1.0), "qps": ("count/s", 1.0), "km": ("km", 1.0), "watts": ("W", 1.0), "bits": ("bit", 1.0),
-          "B": ("count", 1e9), "M": ("count", 1e6)}
-UNITS = {"fraction": ("fraction", 1.0), "requests/day": ("count/day", 1.0), "rps": ("count/s", 1.0), "tokens/s": ("count/s", 1.0),
-         "billion parameters": ("count", 1e9), "USD": ("USD", 1.0), "Gbit/s": ("bit/s", 1e9), "bits": ("bit", 1.0),
-         "FLOP": ("FLOP", 1.0), "FLOP/s": ("FLOP/s", 1.0), "B/s": ("bytes/s", 1.0), "years": ("s", 365 * DAY_S), "h": ("s", 3600.0)}
+SUFFIX = {
+    "bytes": ("bytes", 1.0), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
+    "GiB": ("bytes", 2.0**30), "MiB": ("bytes", 2.0**20), "Gbps": ("bit/s", 1e9), "Mbps": ("bit/s", 1e6),
+    "GBps": ("bytes/s", 1e9), "MBps": ("bytes/s", 1e6), "TFLOPs": ("FLOP/s", 1e12), "GFLOPs": ("FLOP/s", 1e9),
+    "ns": ("s", 1e-9), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
+    "hours": ("s", 3600.0), "minutes": ("s", 60.0), "seconds": ("s", 1.0), "days": ("s", DAY_S),
+    "years": ("s", 365 * DAY_S), "rps": ("count/s", 1.0), "qps": ("count/s", 1.0), "km": ("km", 1.0),
+    "watts": ("W", 1.0), "bits": ("bit", 1.0), "B": ("count", 1e9), "M": ("count", 1e6)}
+"""What the end of a parameter's name says of its unit: (dimension, scale)."""
+UNITS = {
+    "fraction": ("fraction", 1.0), "requests/day": ("count/day", 1.0), "rps": ("count/s", 1.0),
+    "tokens/s": ("count/s", 1.0), "billion parameters": ("count", 1e9), "USD": ("USD", 1.0), "Gbit/s": ("bit/s", 1e9),
+    "bits": ("bit", 1.0), "FLOP": ("FLOP", 1.0), "FLOP/s": ("FLOP/s", 1.0), "B/s": ("bytes/s", 1.0),
+    "years": ("s", 365 * DAY_S), "h": ("s", 3600.0)}
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Stems in order; `weight` above 1 is more telling. A `leading` phrase counts before the number only; an `exact` one
-    must be written so (N, k, params)."""
+    """Stems in order; `weight` above 1 is more telling. A `leading` phrase counts before the number only; an `exact`
+    one must be written so (N, k, params)."""
 
     stems: tuple[str, ...]
     weight: float
@@ -128,11 +132,10 @@ def _slot(name: str, field: FieldInfo) -> Slot:
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:
-    low, high = -math.inf, math.inf
-    for item in field.metadata:
-        low = next((float(getattr(item, key)) for key in ("ge", "gt") if isinstance(getattr(item, key, None), int | float)), low)
-        high = next((float(getattr(item, key)) for key in ("le", "lt") if isinstance(getattr(item, key, None), int | float)), high)
-    return low, high
+    bounds = {key: float(value) for item in field.metadata for key in ("ge", "gt", "le", "lt")
+              if isinstance(value := getattr(item, key, None), int | float)}
+    low = max((bounds[key] for key in ("ge", "gt") if key in bounds), default=-math.inf)
+    return low, min((bounds[key] for key in ("le", "lt") if key in bounds), default=math.inf)
 
 
 def _kind(annotation: Any) -> tuple[Kind, tuple[tuple[Any, tuple[str, ...]], ...]]:
@@ -155,10 +158,10 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[tuple[Any, tuple[str, ...]], ...
 
 def _dimension(name: str, unit: str) -> tuple[str, float]:
     """From the name's suffix, or from the unit; a lone letter says nothing ("s" is a sequence length)."""
-    if unit not in ("", "count", "bytes", "min") and (unit in UNITS or not _measured(unit)):
-        if unit in UNITS and not (unit == "USD"):
-            return UNITS[unit]
-        return ("USD", 1.0) if unit == "USD" else ("count", 1.0)
+    if unit in UNITS:
+        return UNITS[unit]
+    if unit not in ("", "count") and _measured(unit) is None:
+        return "count", 1.0
     last = name.rsplit("_", 1)[-1]
     if name.endswith("bytes_per_day"):
         return "bytes/day", 1.0
@@ -191,7 +194,7 @@ def _phrases(name: str, words: list[str], noun: str) -> tuple[Phrase, ...]:
         plain = all(part in PREPOSITIONS for part in word.lower().split())
         leading = plain or (word.lower().startswith(("at ", "from ", "on ")) and word not in ("at a time", "at once"))
         found[(stems, "")] = Phrase(stems, 0.7 if plain else 1.0 + 0.2 * (len(stems) - 1), leading=leading)
-    spoken = [part for part in name.split("_") if part not in SUFFIX and part not in ("per", "of", "n") and len(part) > 1]
+    spoken = [part for part in name.split("_") if part not in SUFFIX and part not in ("per", "of") and len(part) > 1]
     if spoken and (stems := stems_of(" ".join(spoken))) and (stems, "") not in found:
         found[(stems, "")] = Phrase(stems, 0.9 + 0.2 * (len(stems) - 1))
     if "duration" in name or "horizon" in name:
@@ -208,12 +211,9 @@ def _phrases(name: str, words: list[str], noun: str) -> tuple[Phrase, ...]:
 
 def _said(name: str, words: list[str], noun: str, unit: str) -> str:
     """What a missing value is called when asking for it: "the number of daily users"."""
-    spoken = next((word for word in words if len(word) > 1 and not all(part in FUNCTION for part in word.split())), "")
-    spoken = spoken or " ".join(part for part in name.split("_") if part not in SUFFIX) or name
-    if noun:
-        noun_stem = stem(noun.split()[0])
-        whole = spoken if noun_stem in (stem(part) for part in spoken.split()) else noun
-        return f"the number of {whole}"
-    if unit in ("", "count", "fraction"):
-        return f"the {spoken}"
-    return f"the {spoken} (in {unit})"
+    nouns = (word for word in words if len(word) > 1 and not all(part in FUNCTION for part in word.split()))
+    spoken = next(nouns, " ".join(part for part in name.split("_") if part not in SUFFIX) or name)
+    if noun.endswith("s"):
+        named = stem(noun.split()[0]) in (stem(part) for part in spoken.split())
+        return f"the number of {spoken if named else noun}"
+    return f"the {spoken}" if noun or unit in ("", "count", "fraction") else f"the {spoken} (in {unit})"

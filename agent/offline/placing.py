@@ -15,9 +15,12 @@ from agent.offline.reading import Reading
 from agent.offline.series import NumberList
 from agent.offline.vocabulary import FUNCTION, stems_of
 
-GENERIC = frozenset(
+_EVERYDAY = (
     "none step full open clos own all tree trace burst queue tail mean reduc ramp chang varianc parallel serial dynam "
-    "static request cpu uniform normal incr requir data model first time batch other least most row column number text".split())
+    "static request cpu uniform normal incr requir data model first time batch other least most row column number "
+    "text"
+)
+GENERIC = frozenset(_EVERYDAY.split())
 """Options that are everyday words: they count only beside their parameter's name."""
 NEGATED = re.compile(r"(?i)\b(?:no|not|without|disabled?|off|don't|doesn't|isn't|turn off)\s+(?:\w+\s+)?$")
 QUOTED = re.compile(r"[\"“'`]([^\"”'`]{1,120})[\"”'`]")
@@ -58,10 +61,10 @@ def place_written(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
                 result.strong += 1.5
                 result.named += 1
                 break
+    quoted = QUOTED.search(reading.text)
     for slot in slots:
-        if slot.kind == "text" and slot.required and slot.name not in result.args:
-            if (quoted := QUOTED.search(reading.text)) is not None:
-                result.args[slot.name] = quoted[1]
+        if quoted is not None and slot.kind == "text" and slot.required and slot.name not in result.args:
+            result.args[slot.name] = quoted[1]
 
 
 def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
@@ -97,15 +100,18 @@ def _list_closeness(slot: Slot, found: NumberList, reading: Reading) -> float:
     before = [at for at, word in enumerate(reading.words) if word[2] <= found.start][-5:]
     if not before:
         return 0.0
-    return max((1.0 / (2 + before[-1] - after) for phrase in slot.phrases
-                for first, after in reading.find(phrase.stems, phrase.exact) if before[0] <= first <= before[-1]), default=0.0)
+    spots = [spot for phrase in slot.phrases for spot in reading.find(phrase.stems, phrase.exact)]
+    return max((1.0 / (2 + before[-1] - after) for first, after in spots if before[0] <= first <= before[-1]),
+               default=0.0)
 
 
 def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     """Named options ("token bucket", "GPipe") and flags ("with recomputation", "no sequence parallelism")."""
     switches = [slot for slot in slots if slot.kind in ("flag", "choice")]
-    counts = {phrase.stems for slot in slots if slot.kind in ("number", "whole") for phrase in slot.phrases
-              if len(phrase.stems) == 1} if switches else set[tuple[str, ...]]()
+    counts: set[tuple[str, ...]] = set()
+    for slot in slots if switches else ():
+        if slot.kind in ("number", "whole"):
+            counts.update(phrase.stems for phrase in slot.phrases if len(phrase.stems) == 1)
     for slot in switches:
         if slot.kind == "flag":
             spots = [spot for phrase in slot.phrases for spot in reading.find(phrase.stems, phrase.exact)]
@@ -122,7 +128,9 @@ def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
             result.named = min(1.0, result.named + (1.0 if best >= 2 and re.search(r"\d", str(option)) else 0.2))
 
 
-def _clearness(slot: Slot, option: Any, stems: tuple[str, ...], reading: Reading, counts: set[tuple[str, ...]]) -> float:
+def _clearness(
+    slot: Slot, option: Any, stems: tuple[str, ...], reading: Reading, counts: set[tuple[str, ...]],
+) -> float:
     """How clearly an option is named: 0 not at all, 1 by one telling word, more by several or by a name with digits."""
     written = str(option)
     if re.search(r"\d", written):
@@ -136,8 +144,10 @@ def _clearness(slot: Slot, option: Any, stems: tuple[str, ...], reading: Reading
         return _together(stems, reading)
     if stems[0] not in GENERIC and len(stems[0]) > 2 and stems not in counts:
         return 1.0
-    near = any(min(abs(at - first), abs(at - after + 1)) <= 2 for at in reading.places[stems[0]] for phrase in slot.phrases
-               if phrase.stems != stems for first, after in reading.find(phrase.stems, phrase.exact))
+    spots = [spot for phrase in slot.phrases if phrase.stems != stems
+             for spot in reading.find(phrase.stems, phrase.exact)]
+    near = any(min(abs(at - first), abs(at - after + 1)) <= 2 for at in reading.places[stems[0]]
+               for first, after in spots)
     return 0.9 if near else 0.0
 
 
@@ -180,7 +190,7 @@ def place_lone_values(slots: Sequence[Slot], reading: Reading, result: Fit) -> N
 
 
 def place_implied(slots: Sequence[Slot], result: Fit) -> None:
-    """An option that a given parameter is called by: a correlation implies the shift "rotation", a burst size bursts."""
+    """An option that a given parameter is called by: a correlation implies a rotation, a burst size bursts."""
     given = [slot for slot in slots if slot.kind in ("number", "whole") and slot.name in result.args
              and slot.name not in result.guessed]
     for slot in slots:
@@ -188,8 +198,8 @@ def place_implied(slots: Sequence[Slot], result: Fit) -> None:
             continue
         for other in given:
             head = stems_of(other.name.replace("_", " "))
-            called = {phrase.stems for phrase in other.phrases if len(phrase.stems) == 1 and not phrase.exact}
-            called |= {head[:1]} if len(head) > 1 else set()
+            called: set[tuple[str, ...]] = {head[:1]} if len(head) > 1 else set()
+            called.update(phrase.stems for phrase in other.phrases if len(phrase.stems) == 1 and not phrase.exact)
             implied = next((option for option, stems in slot.options
                             if stems in called and stems != head and option != slot.default), None)
             if implied is not None:

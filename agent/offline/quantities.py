@@ -11,13 +11,19 @@ from decimal import Decimal
 from agent.offline.measures import DAY_S, MAGNITUDES, measure, seconds_in
 from agent.offline.numerals import DIGITS, MULTIPLES, ONES, PARTS, UNITS, WORDS, amount
 
-LABELLED = frozenset("stage layer level type version phase step part chapter section question point option tier zone "
-                     "figure table page lesson item day sample index number no rule example principle zero".split())
+_LABELLED = (
+    "stage layer level type version phase step part chapter section question point option tier zone "
+    "figure table page lesson item day sample index number no rule example principle zero"
+)
+LABELLED = frozenset(_LABELLED.split())
 """Nouns whose following number is mostly a name: "layer 7", "day 10"."""
 BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion)\b")
-COUNTED = re.compile(r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|images?|vectors?|documents?|keys?|"
-                     r"impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
-NO_NOUN = frozenset("of is at and in for with over each a an to per on by".split())
+COUNTED = re.compile(
+    r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|images?|vectors?|documents?|keys?"
+    r"|impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
+_SMALL = "of is at and in for with over each a an to per on by"
+NO_NOUN = frozenset(_SMALL.split())
+NEEDED, PERCENTILE = ("needed", "at least", "quorum", "of"), ("percentile", "quantile")
 WORDS_KEPT = 6
 
 _TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
@@ -25,14 +31,16 @@ _START = re.compile(rf"""(?ix)
     (?<![\w.@^*])(?:
       (?P<skip>\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}|\d+(?:\s?\*\*\s?\d+){{2,}})
     | (?P<nines>{DIGITS}|{WORDS})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
-    | (?P<some>\d+|{UNITS})\s+(?:out\s+)?of\s+(?:the\s+|its\s+|our\s+|my\s+)?(?P<all>\d+|{UNITS})(?![\w.,:%]|\s*%|\s+percent)
+    | (?P<some>\d+|{UNITS})\s+(?:out\s+)?of\s+(?:(?:the|its|our|my)\s+)?(?P<all>\d+|{UNITS})
+      (?![\w.,:%]|\s*%|\s+percent)
     | (?:1|one)(?:\s+[a-z]+)?\s+in\s+(?P<one_in>{DIGITS}\s*k?|{WORDS}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
     | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
     | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
     | (?P<ratio>{DIGITS}\s?:\s?{DIGITS})(?![\w:])
     | (?P<power>(?:{DIGITS}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
     | (?P<money>(?:us)?[$€£]\s?{DIGITS})
-    | (?P<part>(?:(?:an?|one)\s+)?half\b|two\shalves\b|(?:an?|one|two|three)[\s-](?:thirds?|quarters?|fifths?|tenths?|hundredths?)\b)
+    | (?P<part>(?:(?:an?|one)\s+)?half\b|two\shalves\b
+      |(?:an?|one|two|three)[\s-](?:thirds?|quarters?|fifths?|tenths?|hundredths?)\b)
     | (?P<multiple>{'|'.join(MULTIPLES)})\b
     | (?P<number>{DIGITS})(?!\d|\.\d|,\d{{3}}\b|\s?\*\*|\s?\^)
     | (?P<word>{WORDS})(?:\s+and\s+(?P<word_half>a\s+half))?\b
@@ -41,16 +49,23 @@ _START = re.compile(rf"""(?ix)
     )""")
 _TAIL = re.compile(r"[\s-]{0,3}([A-Za-zµμ%×]+)(?![\w]|\s?\()(?:\s?/\s?([A-Za-z]+)\b)?")
 _PER = re.compile(rf"(?i)\s*(?:/\s*|\s(?:per|an?|each|every)\s+(?:single\s+)?|-per-)({_TIME}|[smhd])(?![\w-])")
-_BETWEEN = re.compile(r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|must|"
-                      r"can|do|does|if|how|what|which)\b)([A-Za-z][\w-]*)")
-_DAILY = re.compile(r"(?i)(?:\s+[a-z]+)?\s+(?P<how>daily|hourly)\b(?!\s+(?:active|users?|visitors?|customers?))|\s*/\s*(?P<slash>day|d|h|hour)\b")
+_BETWEEN = re.compile(
+    r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|must|can|do"
+    r"|does|if|how|what|which)\b)([A-Za-z][\w-]*)")
+_DAILY = re.compile(r"(?i)(?:\s+[a-z]+)?\s+(?P<how>daily|hourly)\b(?!\s+(?:active|users?|visitors?|customers?))"
+                    r"|\s*/\s*(?P<slash>day|d|h|hour)\b")
+_NOT_ONE = re.compile(r"(?i)\b(?:each|the|this|that|which|any|no|every|other|another|only|previous|next|first|last"
+                      r"|least|most) $")
+_ONE_THING = re.compile(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more|another|after|at|or|and|by|in|to"
+                        r"|should|must|would|suffices)\b)[a-z]")
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """`value` is in the base `unit` (bytes, bit, bytes/s, bit/s, s, fraction, count, count/s, USD, FLOP, FLOP/s, km, W,
-    multiple, ratio), `original` the unit as written. With a "per day" `number` is the value before the division by `per`
-    seconds. `weak` numbers may be a name ("layer 7") or mere idiom ("a day"); `hints` are words that its form implies."""
+    multiple, ratio), `original` the unit as written. With a "per day" `number` is the value before the division by
+    `per` seconds. `weak` numbers may be a name ("layer 7") or mere idiom ("a day"); `hints` are words that the form of
+    the number implies."""
 
     value: float
     unit: str
@@ -70,7 +85,7 @@ def read_quantities(text: str) -> list[Quantity]:
     """Every quantity of a text in order, without overlap.
 
     >>> [(q.value, q.unit) for q in read_quantities("12M users send 1.5 TB a day at three nines")]
-    [(12000000.0, 'count'), (17361111.11111111, 'bytes/s'), (0.999, 'fraction')]
+    [(12000000.0, 'count'), (17361111.111111112, 'bytes/s'), (0.999, 'fraction')]
     """
     found: list[Quantity] = []
     at = 0
@@ -86,13 +101,12 @@ def read_quantities(text: str) -> list[Quantity]:
 def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     start, end, kind = match.start(), match.end(), str(match.lastgroup)
     if kind in ("nines", "nines_half"):
-        nines = amount(match["nines"]) + (0.5 if match["nines_half"] else 0)
+        nines = amount(match["nines"])
         if 0 < nines <= 15:
-            half = 5 if match["nines_half"] else 10
-            share = 1 - 10.0 ** -nines if nines != int(nines) and not match["nines_half"] else 1 - half * 10.0 ** -(int(nines) + 1)
-            yield Quantity(round(share, 17), "fraction", start, end, "", original="nines", hints=("nines",))
+            down = 10.0**-nines / (2 if match["nines_half"] else 1)
+            yield Quantity(round(1 - down, 16), "fraction", start, end, "", original="nines", hints=("nines",))
     elif kind == "all":
-        yield Quantity(amount(match["some"]), "count", start, match.end("some"), "", hints=("needed", "at least", "quorum", "of"))
+        yield Quantity(amount(match["some"]), "count", start, match.end("some"), "", hints=NEEDED)
         yield Quantity(amount(match["all"]), "count", match.start("all"), end, "", hints=("n",))
     elif kind == "one_in":
         whole = match["one_in"].rstrip()
@@ -102,7 +116,7 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     elif kind.startswith("percentile"):
         digits = match[kind]
         share = float(digits) / (100 if "." in digits or len(digits) < 3 else 1000)
-        yield Quantity(share, "fraction", start, end, "", original="percentile", weak=True, hints=("percentile", "quantile"))
+        yield Quantity(share, "fraction", start, end, "", original="percentile", weak=True, hints=PERCENTILE)
     elif kind == "clock":
         yield _clock(text, match)
     elif kind == "skip":
@@ -126,30 +140,31 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
 
 def _clock(text: str, match: re.Match[str]) -> Quantity:
     """Minutes and seconds after "at" or with a leading zero, a ratio elsewhere ("10:15")."""
-    parts = [float(part) for part in match["clock"].split(":")]
+    start, end, raw = match.start(), match.end(), match["clock"].split(":")
+    parts = [float(part) for part in raw]
     seconds = sum(part * 60.0**power for power, part in enumerate(reversed(parts)))
-    raw = match["clock"].split(":")
-    at_time = len(parts) == 3 or any(len(part) > 1 and part[0] == "0" for part in raw) or parts[0] == 0 or re.search(
-        r"(?i)(?:\bat|\bfrom|\buntil|\btill|\bby|@|\band)\s*$", text[max(0, match.start() - 8): match.start()])
-    if at_time or not parts[1]:
-        return Quantity(seconds, "s", match.start(), match.end(), "", original="clock", hints=("at",))
-    return Quantity(parts[0] / parts[1], "ratio", match.start(), match.end(), "", number=parts[0], original=":", hints=("ratio",))
+    padded = any(len(part) > 1 and part[0] == "0" for part in raw)
+    after = re.search(r"(?i)(?:\bat|\bfrom|\buntil|\btill|\bby|@|\band)\s*$", text[max(0, start - 8): start])
+    if len(parts) == 3 or padded or not parts[0] or after or not parts[1]:
+        return Quantity(seconds, "s", start, end, "", original="clock", hints=("at",))
+    return Quantity(parts[0] / parts[1], "ratio", start, end, "", number=parts[0], original=":", hints=("ratio",))
 
 
 def _part(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     """ "half", "two thirds", "half a million", "half an hour"."""
+    start, end = match.start(), match.end()
     words = re.split(r"[\s-]+", match["part"].lower())
     share = PARTS[words[-1]] * (ONES.get(words[0], 1) if len(words) > 1 else 1)
-    after = re.match(r"(?i)[\s-]+(?:an?\s+)?(\w+)\b", text[match.end():])
+    after = re.match(r"(?i)[\s-]+(?:an?\s+)?(\w+)\b", text[end:])
     if after and words[-1] == "half":
         size, unit = MAGNITUDES.get(after[1].lower()) if len(after[1]) > 2 else None, measure(after[1])
         if size is not None:
-            yield Quantity(share * size, "count", match.start(), match.end() + after.end(), "", number=share * size)
+            yield Quantity(share * size, "count", start, end + after.end(), "")
             return
         if unit is not None and unit.unit in ("s", "bytes"):
-            yield Quantity(share * unit.scale, unit.unit, match.start(), match.end() + after.end(), "", original=after[1])
+            yield Quantity(share * unit.scale, unit.unit, start, end + after.end(), "", original=after[1])
             return
-    yield Quantity(share, "fraction", match.start(), match.end(), "", original=match["part"])
+    yield Quantity(share, "fraction", start, end, "", original=match["part"])
 
 
 def _plain(text: str, match: re.Match[str], kind: str) -> Iterator[Quantity]:
@@ -157,9 +172,11 @@ def _plain(text: str, match: re.Match[str], kind: str) -> Iterator[Quantity]:
     start, end = match.start(), match.end()
     before = text[max(0, start - 24): start]
     kind = "word" if kind == "word_half" else kind
-    number = amount(match[kind].lstrip("uUsS$€£ ") if kind == "money" else match[kind]) + (0.5 if match["word_half"] else 0)
-    label = bool(re.search(r"[A-Za-z]-$", before)) or bool(re.search(r"(?i)\b(?:v|version|release|gpt|llama)\s*$", before))
-    if re.search(r"[A-Za-z]/$", before) or re.search(r"[\d.]-$", before) and re.search(r"[A-Za-z]", before.rsplit(" ", 1)[-1]):
+    number = amount(match[kind].lstrip("uUsS$€£ ")) if kind == "money" else amount(match[kind])
+    number += 0.5 if match["word_half"] else 0.0
+    label = re.search(r"[A-Za-z]-$|(?i:\b(?:v|version|release|gpt|llama))\s*$", before)
+    inside_name = re.search(r"[\d.]-$", before) and re.search(r"[A-Za-z]", before.rsplit(" ", 1)[-1])
+    if re.search(r"[A-Za-z]/$", before) or inside_name:
         return
     if kind == "word" and match["word"].lower() == "one" and not _counts(text, start, end):
         return
@@ -201,7 +218,8 @@ def _measured(text: str, number: float, start: int, end: int, weak: bool, attach
         end, per = _per(text, end, count=False)
     if per:
         return Quantity(base / per, f"{unit}/s", start, end, "", number=base, per=per, original=original)
-    return Quantity(base, unit, start, end, "", number=number if unit in ("multiple", "count/s") else base, original=original,
+    kept = number if unit in ("multiple", "count/s") else base
+    return Quantity(base, unit, start, end, "", number=kept, original=original,
                     hints=("times",) if unit == "multiple" else ())
 
 
@@ -217,7 +235,8 @@ def _magnitude(text: str, number: float, end: int) -> tuple[float, int, str]:
         following = re.match(r"(?:[\s-]+\w[\w-]*){1,4}", text[found.end(1):])
         after = following[0].split() if following else []
         noun = bool(after) and after[0].lower() not in NO_NOUN
-        if word in ("B", "b") and not BILLIONS.search(text) and not (noun and COUNTED.search(following[0] if following else "")):
+        counted = noun and following is not None and COUNTED.search(following[0])
+        if word in ("B", "b") and not counted and not BILLIONS.search(text):
             break
         if word == "m" and not noun:
             break
@@ -267,9 +286,7 @@ def _per(text: str, end: int, count: bool) -> tuple[int, float | None]:
 
 def _counts(text: str, start: int, end: int) -> bool:
     """Whether "one" counts something, unlike in "which one" and "one is enough"."""
-    if re.search(r"(?i)\b(?:each|the|this|that|which|any|no|every|other|another|only|previous|next|first|last|least|most) $", text[max(0, start - 10): start]):
-        return False
-    return bool(re.match(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more|another|after|at|or|and|by|in|to|should|must|would|suffices)\b)[a-z]", text[end:]))
+    return not _NOT_ONE.search(text[max(0, start - 10): start]) and bool(_ONE_THING.match(text[end:]))
 
 
 def _placed(text: str, quantity: Quantity) -> Quantity:
@@ -277,5 +294,5 @@ def _placed(text: str, quantity: Quantity) -> Quantity:
     word = r"[A-Za-z][\w'-]*"
     before = re.findall(word, text[max(0, quantity.start - 80): quantity.start].lower())[-WORDS_KEPT:]
     after = re.findall(word, text[quantity.end: quantity.end + 80].lower())[:WORDS_KEPT]
-    return replace(quantity, text=text[quantity.start: quantity.end], words_before=tuple(before), words_after=tuple(after),
-                   number=quantity.number or quantity.value)
+    return replace(quantity, text=text[quantity.start: quantity.end], words_before=tuple(before),
+                   words_after=tuple(after), number=quantity.number or quantity.value)

@@ -120,6 +120,7 @@ class Reading:
         """A symbol in its own case; a small letter or "a" only before an equals sign."""
         found = []
         for at, (_, start, end) in enumerate(self.words):
-            if self.text[start:end] == exact and (exact[0].isupper() and exact != "I" or self.text[end:].lstrip().startswith("=")):
+            assigned = self.text[end: end + 3].lstrip().startswith("=")
+            if self.text[start:end] == exact and (assigned or (exact[0].isupper() and exact != "I")):
                 found.append((at, at + 1))
         return found

@@ -11,10 +11,10 @@ from agent.offline.fitting import fit
 from agent.offline.parameters import Slot
 from agent.offline.placing import Fit
 from agent.offline.reading import Reading
-from agent.offline.vocabulary import FUNCTION
+from agent.offline.vocabulary import COMMON, FUNCTION
 from agent.offline.wishes import CONCEPT, NUMERIC, WHY, idle
 
-LONGEST_WORDS = 18
+LONGEST_WORDS, LONGEST_REPLY = 18, 8
 MOST_OTHER_WORDS = 7
 """Telling words of a message whose numbers may go by their unit alone."""
 _LEAD = (r"(?i)^\W*(?:(?:ok|okay|well|hm+|alright|right|great|thanks|thank you|cool|nice|so|then|please|no|sorry"
@@ -26,7 +26,8 @@ INSISTS = re.compile(
     rf"|reduce|raise|lower|ten times|\w+ times (?:the|as)|\d+x|\d+(?:\.\d+)?\s*(?:%|percent) {_WAY})\b")
 OPENS = re.compile(
     _LEAD + r"(?:with|at(?! which| what)|for|using|use|set|let|if|without|only|say|take|give it|let's say)\b")
-THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:them|those|it)\b|\bsame\b|\binstead\b")
+THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:them|those|it)\b|\bsame\b")
+AGAIN = re.compile(r"(?i)\b(?:instead|this time)\b")
 PLAIN = re.compile(r"[\w\s%.,?!:/$@=+µ-]+")
 SCALED = re.compile(
     r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|half|tenfold)"
@@ -39,7 +40,7 @@ FACTORS = {"doubl": 2.0, "twice": 2.0, "tripl": 3.0, "quadrupl": 4.0, "halv": 0.
 
 def insists(text: str) -> bool:
     """Whether a message says by itself that it goes on from the last one."""
-    return bool(INSISTS.match(text))
+    return bool(INSISTS.match(text) or AGAIN.search(text))
 
 
 def revised(
@@ -55,12 +56,12 @@ def revised(
         return None
     kept = _kept(slots, before)
     wants = [slot for slot in slots if slot.required and slot.name not in kept]
-    if wants:
-        filled = _fill_missing(slots, wants, kept, reading)
-        return {**kept, **filled} if filled else None
     asks_more = bool(THAT.search(text) and NUMERIC.search(text))
     opened = insists(text) or bool(OPENS.match(text)) or asks_more
-    if (CONCEPT.search(text) and not insists(text)) or not (opened or _only_arguments(slots, reading)):
+    if wants:
+        filled = _fill_missing(slots, wants, kept, reading) if _is_reply(slots, reading, opened) else {}
+        return {**kept, **filled} if filled else None
+    if not (opened or _only_arguments(slots, reading)):
         return None
     if (scaled := _scaled(slots, before, reading)) is not None:
         return {**kept, **scaled}
@@ -98,12 +99,23 @@ def _only_arguments(slots: Sequence[Slot], reading: Reading) -> bool:
                for at, (word, _, _) in enumerate(reading.words))
 
 
+def _is_reply(slots: Sequence[Slot], reading: Reading, opened: bool) -> bool:
+    """Whether a message can answer "what should I take for …?": values, with at most one word that means nothing."""
+    if len(reading.words) > LONGEST_REPLY or CONCEPT.search(reading.text) or ("?" in reading.text and not opened):
+        return False
+    known = {word for slot in slots for phrase in slot.phrases for word in phrase.stems} | COMMON
+    other = sum(word not in known and not any(low <= at < high for low, high in reading.spans)
+                for at, (word, _, _) in enumerate(reading.words))
+    return other == 0 or (other == 1 and not all(quantity.weak for quantity in reading.quantities))
+
+
 def _fill_missing(
     slots: Sequence[Slot], wants: Sequence[Slot], kept: Mapping[str, Any], reading: Reading,
 ) -> dict[str, Any]:
     found = fit(slots, reading)
     filled = _certain(slots, found)
-    free = [at for at in range(len(reading.quantities)) if at not in found.used or set(filled) & set(kept)]
+    free = [at for at in range(len(reading.quantities))
+            if at not in found.used or found.placed.get(at, "") not in {"", *filled}]
     for slot in wants:
         for at in free:
             converted = reading.converted(at, slot) if slot.kind in ("number", "whole") else None

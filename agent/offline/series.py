@@ -11,27 +11,35 @@ from agent.offline.quantities import Quantity
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _TIME = r"(?:\d+:)?\d+:\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:ms|min|s|m|h)?"
 _ENTRY = rf"\d+k?\s*@\s*(?:{_TIME})(?:\s*\.\.\s*(?:{_TIME}))?(?:\s*x\s*\d+)?"
-_TRACE = re.compile(rf"{_ENTRY}(?:\s*[,;]\s*(?:and\s+)?{_ENTRY})*")
-_STREAM = re.compile(rf"\b\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?(?:\s*(?:,|then)\s*\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?)*")
-_LIST = re.compile(rf"(?<![\w.,:@])(?:\[\s*{_NUMBER}\s*%?(?:\s*,\s*{_NUMBER}\s*%?)*\s*\]"
-                   rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{1,}},?\s+and\s+{_NUMBER}%?(?!%?\s*,\s*\d|\d)|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
-                   rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
+_TRACE = re.compile(rf"(?<!\d){_ENTRY}(?:\s*[,;]\s*(?:and\s+)?{_ENTRY})*")
+_PIECE = rf"\d+x(?:B\()?{_NUMBER}\)?(?:\.\.{_NUMBER})?"
+_STREAM = re.compile(rf"\b{_PIECE}(?:\s*(?:,|then)\s*{_PIECE})*")
+_LIST = re.compile(
+    rf"(?<![\w.,:@])(?:\[\s*{_NUMBER}\s*%?(?:\s*,\s*{_NUMBER}\s*%?)*\s*\]"
+    rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?)+,?\s+and\s+{_NUMBER}%?(?!%?\s*,\s*\d|\d)"
+    rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
+    rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
-_NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up|available|running|a|an|an availability))*[\s:(]*$")
+_NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up"
+                          r"|available|running|a|an|an availability))*[\s:(]*$")
 _LEAD = re.compile(r"(?i)^.*\b(?:a|an|the|then|comes|fronts|calls|and|plus|of|behind|by|through|to|our|my|one|with)\s+")
-_ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffices|must|has to|can)|\bredundan|\bin parallel\b|\breplica|\beither\b|\bstandby\b|\bany one\b")
-_CHAINED = re.compile(r"(?i)\bthen\b|\bfront(?:s|ed)\b|\bin front of\b|\bbehind\b|\bfollowed by\b|\bpasses\b|\bin series\b|\bchain\b|\bgoes through\b|\bdepends?\b|"
-                      r"\bcalls?\b|\boverall\b|\bwhole\b|\bend to end\b")
+_ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffices|must|has to|can)|\bredundan|\breplica"
+                         r"|\b(?:in parallel|either|standby|any one)\b")
+_CHAINED = re.compile(r"(?i)\b(?:then|fronts|fronted|in front of|behind|followed by|passes|in series|chain|goes through"
+                      r"|depends?|calls?|overall|whole|end to end)\b")
+_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*)?")
+_COME = re.compile(r"(?i)[\s,:]+(?:there are |come |arrive |another )?")
+MOST_CALLS = 8
 _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 
 
 @dataclass(frozen=True, slots=True)
 class NumberList:
-    """Numbers that belong together: a list, the value column of a table, the counts of a histogram. A `pair` ("1 and 10")
-    is a list only if something calls it one."""
+    """Numbers that belong together: a list, the value column of a table, the counts of a histogram. A `pair` ("1 and
+    10") is a list only if something calls it one."""
 
     values: tuple[float, ...]
     start: int
@@ -42,7 +50,7 @@ class NumberList:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Text in a tool's notation: found so (`kind` trace, stream or call), or put together from a description (system)."""
+    """Text in a tool's notation, found so (`kind` trace, stream, call) or put together from a description (system)."""
 
     text: str
     kind: str
@@ -68,15 +76,18 @@ def read_lists(text: str) -> list[NumberList]:
             continue
         if "[" not in match[0] and _THOUSANDS.fullmatch(match[0].strip()):
             continue
-        numbers = [float(part) / (100 if percent else 1) for part, percent in re.findall(rf"({_NUMBER})\s*(%?)", match[0])]
-        found.append(NumberList(tuple(numbers), match.start(), match.end(), pair=len(numbers) == 2 and "[" not in match[0]))
+        cells_of_list = re.findall(rf"({_NUMBER})\s*(%?)", match[0])
+        numbers = tuple(float(part) / (100 if percent else 1) for part, percent in cells_of_list)
+        pair = len(numbers) == 2 and "[" not in match[0]
+        found.append(NumberList(numbers, match.start(), match.end(), pair=pair))
     return sorted(found, key=lambda each: each.start)
 
 
 def read_written(text: str, quantities: Sequence[Quantity]) -> list[Written]:
     """Traces ("100@59s,100@61s", or "100 requests at 0:59 and 100 at 1:01"), streams ("1000x0 then 1000x1") and calls
     ("series(a:99%, b:99%)")."""
-    found = [Written(match[0].replace(" and ", " "), "trace", match.start(), match.end()) for match in _TRACE.finditer(text)]
+    found = [Written(match[0].replace(" and ", " "), "trace", match.start(), match.end())
+             for match in _TRACE.finditer(text)]
     found += [Written(match[0], "stream", match.start(), match.end()) for match in _STREAM.finditer(text)]
     found += _calls(text)
     if not any(each.kind == "trace" for each in found) and (told := _told(text, quantities)) is not None:
@@ -87,30 +98,34 @@ def read_written(text: str, quantities: Sequence[Quantity]) -> list[Written]:
 
 
 def _calls(text: str) -> list[Written]:
+    """Names with balanced round brackets; the first ones only, as each is followed to its end."""
     found: list[Written] = []
     at = 0
-    while (match := _CALL.search(text, at)) is not None:
-        depth = 0
-        for end in range(match.end() - 1, min(len(text), match.start() + 4000)):
+    for _ in range(MOST_CALLS):
+        match = _CALL.search(text, at)
+        if match is None:
+            break
+        depth, at = 0, match.end()
+        for end in range(match.end() - 1, len(text)):
             depth += {"(": 1, ")": -1}.get(text[end], 0)
             if depth == 0:
                 found.append(Written(text[match.start(): end + 1], "call", match.start(), end + 1))
+                at = end + 1
                 break
-        at = found[-1].end if found and found[-1].start == match.start() else match.end()
     return found
 
 
 def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
-    """Counts each of which is followed (or preceded) by a point in time: "60 requests arrive at 0:59 and 60 more at 1:02"."""
+    """Counts with a point in time after or before each: "60 requests arrive at 0:59 and 60 more at 1:02"."""
     entries: list[tuple[Quantity, Quantity]] = []
     for count, time in zip(quantities, quantities[1:], strict=False):
         between = text[count.end: time.start]
-        if count.unit == "count" and time.unit == "s" and re.fullmatch(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*)?", between):
+        if count.unit == "count" and time.unit == "s" and _AT.fullmatch(between):
             entries.append((count, time))
     if not entries:
         for time, count in zip(quantities, quantities[1:], strict=False):
             if (count.unit == "count" and time.original == "clock"
-                    and re.fullmatch(r"(?i)[\s,:]+(?:there are |come |arrive |another )?", text[time.end: count.start])):
+                    and _COME.fullmatch(text[time.end: count.start])):
                 entries.append((count, time))
     if not entries or (len(entries) < 2 and entries[0][1].original != "clock"):
         return None
@@ -130,7 +145,7 @@ def _described(text: str, quantities: Sequence[Quantity]) -> Written | None:
     for place, at in enumerate(shares):
         share = quantities[at]
         following = quantities[shares[place + 1]].start if place + 1 < len(shares) else len(text)
-        counts = [q for q in quantities[:at] if q.start >= after and q.unit == "count" and q.value == int(q.value) and 1 <= q.value <= 100]
+        counts = [q for q in quantities[:at] if q.start >= after and q.unit == "count" and q.value in range(1, 101)]
         count = counts[-1] if counts else None
         noun = _NOUN_BEFORE.search(text[count.end if count else after: share.start])
         name = re.sub(r"[^a-z ]", "", _LEAD.sub("", noun[1].lower() if noun else "")).strip() or f"part {place + 1}"

@@ -15,6 +15,7 @@ from agent.offline.measures import measure
 from agent.offline.moves import Choice
 from agent.offline.parameters import SUFFIX, Slot, slots_of
 from agent.offline.placing import GENERIC, Fit
+from agent.offline.quantities import Quantity
 from agent.offline.reading import Reading
 from agent.offline.vocabulary import COMMON, FUNCTION, stems_of
 from agent.offline.wishes import asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
@@ -30,14 +31,14 @@ FORMULA_SUMMARY = 0.7
 LEXICAL, CALLED, FOCUS, UNIT = 0.9, 0.3, 0.8, 0.5
 UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
 EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
-"""What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs; against
-it: numbers it can't take, values it lacks or guesses. A formula that takes everything beats a tool, other ones don't.
-Set by hand against the tools' example questions, where random search found nothing better."""
+"""What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs;
+against it: numbers it can't take, values it lacks or guesses. A formula that takes everything beats a tool, others
+don't. Set by hand on the tools' example questions, where a random search found nothing better."""
 LEAST, LEAST_ORDERED = 1.5, 0.4
 """Below this total no tool fits; less is needed for an order ("simulate a token bucket")."""
 RATES = {"bytes/s": "bit/s", "bit/s": "bytes/s"}
-UNIT_WORDS = frozenset(
-    "ms s us ns min minut hour h day second millisecond gb mb tb kb byte gbp mbp gbit mbit percent".split())
+_UNITS = "ms s us ns min minut hour h day second millisecond gb mb tb kb byte gbp mbp gbit mbit percent"
+UNIT_WORDS = frozenset(_UNITS.split())
 UNTELLING = COMMON | UNIT_WORDS
 NAME = re.compile(
     r"(?i)(?<![\w.])(?P<dotted>[a-z]+\.[a-z0-9_]+)(?![\w.])"
@@ -164,20 +165,20 @@ class SlotChooser:
 
     def _weigh(self, profile: Profile, lexical: float, reading: Reading, asked: Asked, named: bool) -> Candidate:
         found = fit(profile.slots, reading)
-        called = sum(self._worth(phrase) for phrase in profile.phrases if reading.find(phrase)) + (3.0 if named else 0.0)
+        called = sum(self._worth(phrase) for phrase in profile.phrases if reading.find(phrase)) + 3.0 * named
         focus = sum(self._rarity.get(word, 0.0) * (1.5 if word in profile.name else 1.0)
                     for word in asked.words if word in profile.gives)
         kinds = {dimension for dimension, _ in profile.units}
         unit = max((1.0 if each in profile.units else 0.6 if each[0] in kinds or RATES.get(each[0]) in kinds else 0.0
                     for each in asked.units), default=0.0)
         left = [quantity for at, quantity in enumerate(reading.quantities) if at not in found.used]
-        unused = sum(0.2 if quantity.weak or quantity.original == "clock" else 0.5 if idle(quantity) else 1.0
-                     for quantity in left) + (1.2 if _runs_example(profile.slots, found) else 0.0)
-        exact = not found.missing and not found.guessed and all(idle(quantity) for quantity in left)
-        kind = TOOL if profile.tool.kind != "formula" else EXACT if exact else INEXACT
+        example = _runs_example(profile.slots, found)
+        unused = 1.2 * example + sum(_loss(quantity) for quantity in left)
+        whole = bool(found.args) and not (found.missing or found.guessed) and all(idle(quantity) for quantity in left)
+        kind = EXACT if whole and not example else INEXACT if profile.tool.kind == "formula" else TOOL
         share = 1.0 if found.written else min(1.0, (lexical + called) / 1.2)
-        total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + found.score * share + kind
-                 - UNUSED * unused - MISSING * len(found.missing) - GUESSED * len(found.guessed))
+        total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + kind
+                 + found.score * share - UNUSED * unused - MISSING * len(found.missing) - GUESSED * len(found.guessed))
         relevance = lexical + called + 0.3 * unit + 0.2 * focus
         return Candidate(profile, found, total, relevance, called, focus, named)
 
@@ -224,6 +225,13 @@ def _takes_enough(candidate: Candidate, reading: Reading) -> bool:
     return left < max(2, len(found.used))
 
 
+def _loss(quantity: Quantity) -> float:
+    """What it costs to leave a number unused."""
+    if quantity.weak or quantity.original == "clock":
+        return 0.2
+    return 0.5 if idle(quantity) else 1.0
+
+
 def _runs_example(slots: tuple[Slot, ...], found: Fit) -> bool:
     """Whether the tool would work on its built-in example (a trace, a list of events) instead of what was told."""
     for slot in slots:
@@ -256,7 +264,8 @@ def _profile(tool: Tool) -> Profile:
     texts += [re.split(r"[:;(]", tool.summary)[0]] if tool.kind == "formula" else []
     gives = {stemmed for text in texts for stemmed in stems_of(text)}.union(name) - UNTELLING
     phrases = tuple(stems for text in tool.words if (stems := stems_of(text)))
-    return Profile(tool, slots_of(tool.params.model_fields), phrases, frozenset(name), frozenset(gives), frozenset(units))
+    slots = slots_of(tool.params.model_fields)
+    return Profile(tool, slots, phrases, frozenset(name), frozenset(gives), frozenset(units))
 
 
 def _outputs(tool: Tool) -> list[str]:

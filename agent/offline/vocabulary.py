@@ -7,17 +7,22 @@ from collections.abc import Iterator
 
 from agent.sentences import stem
 
-FUNCTION = frozenset(
+_FUNCTION = (
     "of the a an is are at with for in to per each by about around roughly only and that its our my be from on as it "
-    "has have over than so we i was were do does this these every if when within after before".split())
-COMMON = FUNCTION | frozenset(
+    "has have over than so we i was were do does this these every if when within after before"
+)
+FUNCTION = frozenset(_FUNCTION.split())
+_COMMON = (
     "how mani much what which who whi when where must can could may might shall should will would take get got make "
     "use go come keep give let more less most least too also just then there here not no don t doe did cannot m re ll "
     "you me us they them he she his her ani some onli same other anoth such very up down out off onc again between "
     "both whole all even still now want know say ask pleas thing way good bad like exampl estim calcul comput second "
-    "one two three four five six seven eight nine ten".split())
+    "one two three four five six seven eight nine ten"
+)
+COMMON = FUNCTION | frozenset(_COMMON.split())
 """Stems that don't tell one tool from another."""
-PREPOSITIONS = frozenset("to from for at of in over every after before by per with on within during into".split())
+_PREPOSITIONS = "to from for at of in over every after before by per with on within during into"
+PREPOSITIONS = frozenset(_PREPOSITIONS.split())
 TERM = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 SAME = {"people": "user", "person": "user", "custom": "user", "visitor": "user", "member": "user", "subscrib": "user",
         "param": "paramet", "machin": "server", "host": "server", "box": "server", "utilis": "util", "utiliz": "util",

@@ -13,9 +13,9 @@ NUMERIC = re.compile(
     rf"(?i)\bhow {_HOW}\b|\bby how (?:many|much)\b|\b(?:what|which)(?:'s| is| are)?(?: the)?(?: \w+)? "
     r"(?:share|fraction|percentage|percent|probability|chance|odds|number|amount)\b")
 IMPERATIVE = re.compile(
-    r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to|and)"
-    r"\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out|visuali[sz]e"
-    r"|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
+    r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to"
+    r"|and)\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out"
+    r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
 ASKING = re.compile(
     r"(?i)\b(?:what|which|whats|when does|at which|after how|where does)\b|\?\s*$|:\s*[a-z][^.:]{2,60}\?")
 CONCEPT = re.compile(

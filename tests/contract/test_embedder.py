@@ -15,7 +15,10 @@ from memory.base import Embedder, PassageVectors
 from memory.export import model_folder
 from memory.minilm import MODEL_FILE, HashEmbedder, MiniLM, ModelMissing
 
-CACHE = ("Caching > Eviction", ["Least recently used eviction drops the oldest entry.", "A time to live drops entries."])
+CACHE = (
+    "Caching > Eviction",
+    ["Least recently used eviction drops the oldest entry.", "A time to live drops entries."],
+)
 QUEUE = ("Queues", ["A queue decouples producers from slow consumers."])
 
 
@@ -25,7 +28,10 @@ def _minilm() -> Embedder:
     return MiniLM(model_folder())
 
 
-@pytest.fixture(scope="module", params=[HashEmbedder, pytest.param(_minilm, marks=pytest.mark.model)], ids=["hash", "minilm"])
+EMBEDDERS = [pytest.param(HashEmbedder, id="hash"), pytest.param(_minilm, id="minilm", marks=pytest.mark.model)]
+
+
+@pytest.fixture(scope="module", params=EMBEDDERS)
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     made: Embedder = request.param()
     return made
@@ -114,7 +120,8 @@ def test_the_same_text_gives_the_same_vectors_from_any_thread(embedder: Embedder
     first = one(embedder, *CACHE)
     with ThreadPoolExecutor(4) as pool:
         again = list(pool.map(lambda _: one(embedder, *CACHE), range(8)))
-    assert all(np.array_equal(first.tokens, each.tokens) and np.array_equal(first.vector, each.vector) for each in again)
+    assert all(np.array_equal(first.tokens, each.tokens) for each in again)
+    assert all(np.array_equal(first.vector, each.vector) for each in again)
 
 
 def test_ordinary_words_are_known(embedder: Embedder) -> None:
@@ -129,7 +136,8 @@ def test_the_model_knows_no_misspelling() -> None:
 @pytest.mark.model
 def test_the_model_puts_a_paraphrase_before_shared_words() -> None:
     model = _minilm()
-    near, far = model.embed_passages([("", ["The job starts over after a crash."]), ("", ["The crash course starts on Monday."])])
+    texts = ("The job starts over after a crash.", "The crash course starts on Monday.")
+    near, far = model.embed_passages([("", [text]) for text in texts])
     query = model.embed_query("restarting work when a machine fails")
     assert float(query.vector @ near.vector) > float(query.vector @ far.vector)
 

@@ -1,11 +1,10 @@
-"""What every vector index keeps to: exact neighbours of small sets, upsert, removal, sources, and (on disk) survival."""
+"""What every vector index keeps to: neighbours of small sets, upsert, removal, sources, and (on disk) survival."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pytest
@@ -37,7 +36,9 @@ def sources(rows: int) -> list[Source]:
     return ["course" if at % 3 == 0 else "notes" for at in range(rows)]
 
 
-def exact(vectors: Vectors, own: Sequence[Source], query: Vectors, k: int, source: Source | None) -> list[tuple[str, float]]:
+def exact(
+    vectors: Vectors, own: Sequence[Source], query: Vectors, k: int, source: Source | None
+) -> list[tuple[str, float]]:
     """The truth by plain arithmetic."""
     scored = [(f"p{at}", float(vector @ query)) for at, vector in enumerate(vectors) if source in (None, own[at])]
     return sorted(scored, key=lambda pair: -pair[1])[:k]
@@ -66,8 +67,8 @@ def test_both_indexes_say_the_same(tmp_path: Path) -> None:
         assert first.ids() == second.ids()
         for query in unit(5, 5):
             for source in (None, "notes", "course"):
-                wanted = first.nearest(query, 7, cast(Source | None, source))
-                found = second.nearest(query, 7, cast(Source | None, source))
+                wanted = first.nearest(query, 7, source)
+                found = second.nearest(query, 7, source)
                 assert [key for key, _ in found] == [key for key, _ in wanted]
 
 

@@ -1,4 +1,4 @@
-"""Streams, delivery, change capture, linkage, deduplication, schemas against goldens, step-by-step replays and peers."""
+"""Streams, delivery, change capture, linkage, deduplication, schemas against goldens, single-step replays and peers."""
 
 from __future__ import annotations
 
@@ -317,6 +317,8 @@ def test_a_large_trace_goes_ten_times_as_fast_as_the_plain_loop(size: int, slide
     outcome = fixed(times, watermark_after(times, 5_000), size, slide, 5_000)
     out, late = _slow(times.tolist(), 5_000, size, slide, 5_000)
     assert (outcome.firings.rows(), times[outcome.late].tolist()) == (out, late)
+    if size == slide:
+        assert outcome.opened.tolist() == np.unique(times // size, return_index=True)[1].tolist()
     assert _ten_times_as_fast(lambda: fixed(times, watermark_after(times, 5_000), size, slide, 5_000),
                               lambda: _slow(times[:60_000].tolist(), 5_000, size, slide, 5_000), 5)
 
@@ -942,6 +944,7 @@ def test_a_run_in_the_corners_is_quick_and_finite(tool: Tool, args: dict[str, An
     (event_time.event_time, {"source": "generated", "rate_per_s": 1e5}),
     (event_time.event_time, {"window": "sliding", "size_s": 1e7, "slide_s": 0.001}),
     (stream_windows.tumbling10s, {"events_ms": [2**70]}), (stream_windows.tumbling10s, {"events_ms": []}),
+    (stream_windows.tumbling, {"events_ms": list(range(200_000)), "size_ms": 1}),
     (stream_windows.watermark_min, {"inputs": [1, 2], "idle": [True]}),
     (stream_windows.sliding_copies, {"size_s": 1, "slide_s": 2}),
     (crash_lab.crash_lab, {"crash_after": 1_001}),

@@ -32,8 +32,8 @@ def chain_success(p_step: float = param(**_P), steps: int = param(**_STEPS)) -> 
 
 
 @formula("agent.chain_success_retry1", unit="fraction", cases=[
-    Case({"p_step": 0.95, "steps": 20}, {"result": 0.95117}, abs=1e-5, source="(1-(1-p)^2)^n, detected independent "
-                                                                              "errors only")])
+    Case({"p_step": 0.95, "steps": 20}, {"result": 0.95117}, abs=1e-5,
+         source="(1-(1-p)^2)^n, detected independent errors only")])
 def chain_success_retry1(p_step: float = param(**_P), steps: int = param(**_STEPS)) -> float:
     """Chance that a chain succeeds when each wrong step is noticed and tried once more: (1 - (1-p)^2)^n."""
     return (1 - (1 - p_step) ** 2) ** steps
@@ -90,8 +90,8 @@ def max_steps(
 
 
 @formula("agent.tokens", unit="tokens", words=["tokens"], cases=[
-    Case({"base": 2000, "per_step": 500, "steps": 20}, {"result": 135_000}, source="the context is sent again at each "
-                                                                                   "step"),
+    Case({"base": 2000, "per_step": 500, "steps": 20}, {"result": 135_000},
+         source="the context is sent again at each step"),
     Case({"base": 2000, "per_step": 500, "steps": 1}, {"result": 2000}, source="one call")])
 def tokens(base: int = param(**_BASE), per_step: int = param(**_PER), steps: int = param(**_STEPS)) -> int:
     """Input tokens of n calls when the whole context is sent each time and grows: n*base + per_step * n(n-1)/2."""
@@ -127,8 +127,8 @@ def tokens_cached(
 
 
 @formula("agent.overflow_step", unit="steps", cases=[
-    Case({"base": 2000, "per_step": 500, "context_limit": 8000}, {"result": 14}, source="2,000 + 13 * 500 = 8,500 > "
-                                                                                        "8,000")])
+    Case({"base": 2000, "per_step": 500, "context_limit": 8000}, {"result": 14},
+         source="2,000 + 13 * 500 = 8,500 > 8,000")])
 def overflow_step(
     base: int = param(**_BASE), per_step: int = param(ge=1, le=10**9, unit="tokens",
                                                       words=["per step", "each step adds"]),

@@ -24,8 +24,8 @@ class AgentReliability(Params):
     hitl_rate: float = param(0.0, ge=0, le=1, unit="fraction",
                              words=["human review", "human", "escalated", "handed to a person", "hitl"],
                              help="share of the noticed failures that are left after the retries and go to a human")
-    hitl_success: float = param(1.0, ge=0, le=1, unit="fraction", words=["human fixes", "human success", "reviewer is "
-                                                                                                         "right"])
+    hitl_success: float = param(1.0, ge=0, le=1, unit="fraction",
+                                words=["human fixes", "human success", "reviewer is right"])
     human_min: float = param(10.0, ge=0, le=100_000, unit="min", words=["minutes per review", "review takes"])
     base_tokens: int = param(2_000, ge=0, le=10_000_000, unit="tokens",
                              words=["base", "prompt", "system prompt", "initial context", "starts with"])
@@ -34,8 +34,8 @@ class AgentReliability(Params):
     output_tokens: int = param(150, ge=0, le=1_000_000, unit="tokens", words=["output", "generated", "writes"],
                                help="output tokens of a call; they are part of what a step adds")
     context_limit: int | None = param(None, ge=1, le=100_000_000, unit="tokens",
-                                      words=["context window", "context limit", "window"], help="older turns are cut "
-                                                                                                "beyond it")
+                                      words=["context window", "context limit", "window"],
+                                      help="older turns are cut beyond it")
     caching: bool = param(False, words=["caching", "prefix caching", "prompt caching", "cached"])
     cached_price: float = param(0.1, ge=0, le=1, unit="fraction",
                                 words=["cached price", "cache reads cost", "of the price"])
@@ -65,16 +65,16 @@ class Step:
              "context growth", "agent cost", "tokens does an agent", "human in the loop"],
       example={"retries": 1, "detect": 0.5},
       cases=[
-          Case({}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5, source="0.95^20; the context is sent "
-                                                                                   "again each step"),
+          Case({}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5,
+               source="0.95^20; the context is sent again each step"),
           Case({"retries": 1}, {"success": 0.95117}, abs=1e-5, source="(1 - 0.05^2)^20"),
           Case({"retries": 3, "detect": 0}, {"success": 0.35849, "input_tokens": 135_000}, abs=1e-5,
                source="nothing to retry"),
           Case({"steps": 1, "p_step": 0.6}, {"pass_hat_k": 0.016796, "pass_at_k": 0.999345}, abs=1e-6,
                source="0.6^8, 1 - 0.4^8"),
           Case({"p_step": 0.99}, {"success": 0.81791}, abs=1e-5, source="0.99^20"),
-          Case({"hitl_rate": 1}, {"success": 1.0, "human_reviews": 1.0}, rel=1e-9, source="each of 20 * 0.05 failures "
-                                                                                          "is fixed"),
+          Case({"hitl_rate": 1}, {"success": 1.0, "human_reviews": 1.0}, rel=1e-9,
+               source="each of 20 * 0.05 failures is fixed"),
           Case({"caching": True}, {"billed_input_tokens": 23_850}, rel=1e-9, source="11,500 + 0.1 * 123,500"),
       ],
       asks=[

@@ -22,8 +22,8 @@ def scanned_fraction(
 
 
 @formula("ann.distances", unit="distances", cases=[
-    Case({"n": 1e6, "nlist": 1000, "nprobe": 10}, {"result": 11_000}, rel=1e-12, source="1,000 centroids + 10,000 "
-                                                                                        "vectors"),
+    Case({"n": 1e6, "nlist": 1000, "nprobe": 10}, {"result": 11_000}, rel=1e-12,
+         source="1,000 centroids + 10,000 vectors"),
     Case({"n": 1e6, "nlist": 1, "nprobe": 1}, {"result": 1_000_001}, rel=1e-12, source="brute force and one centroid")])
 def distances(
     n: float = param(**_N), nlist: int = param(ge=1, le=10**9, unit="cells", words=["nlist", "cells"]),

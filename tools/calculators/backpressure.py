@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Value, formula, param, tool
 
-_IN: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps", "words": ["in", "arrive", "incoming", "producers send",
-                                                                     "produced"]}
-_OUT: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps", "words": ["out", "consume", "consumers handle",
-                                                                      "processed"]}
+_IN: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps",
+                       "words": ["in", "arrive", "incoming", "producers send", "produced"]}
+_OUT: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps",
+                        "words": ["out", "consume", "consumers handle", "processed"]}
 _BACKLOG: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "messages",
                             "words": ["backlog", "messages", "queued", "behind"]}
 
@@ -66,10 +66,10 @@ def time_to_full_s(
     Case({"in_rps": 12_000, "per_consumer_rps": 1_000, "backlog": 600_000, "within_s": 300}, {"result": 14},
          source="12 + 2")])
 def consumers(
-    in_rps: float = param(**_IN), per_consumer_rps: float = param(gt=0, le=1e12, unit="rps",
-                                                                  words=["each consumer", "per consumer"]),
-    backlog: float = param(0.0, **_BACKLOG), within_s: float = param(600.0, gt=0, le=1e9, unit="s",
-                                                                     words=["within", "in"]),
+    in_rps: float = param(**_IN),
+    per_consumer_rps: float = param(gt=0, le=1e12, unit="rps", words=["each consumer", "per consumer"]),
+    backlog: float = param(0.0, **_BACKLOG),
+    within_s: float = param(600.0, gt=0, le=1e9, unit="s", words=["within", "in"]),
 ) -> int:
     """Consumers that keep up and also work off a backlog within a time, rounded up."""
     return -int(-(in_rps + backlog / within_s) // per_consumer_rps)
@@ -97,7 +97,7 @@ class Backpressure(Params):
 
 @dataclass(frozen=True)
 class Course:
-    """What the buffer goes through: its peak, when it is full (inf: never), what is lost, held upstream, and stale."""
+    """What the buffer goes through: its peak, when it is full (None: never), what is lost, held upstream, and stale."""
 
     peak: float
     full_s: float | None

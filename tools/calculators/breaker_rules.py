@@ -14,8 +14,7 @@ State = Literal["closed", "open", "half-open"]
 PYBREAKER = "run against pybreaker: the fail_max-th failure trips; one call passes after the reset timeout"
 
 _MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
-                        "words": ["fail_max", "failures", "after", "trips after",
-                                                                          "opens after", "threshold"]}
+                        "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold"]}
 
 
 @dataclass

@@ -61,6 +61,11 @@ def query_poll(
             "never_seen": copy.never_seen}
 
 
+query = formula("cdc.query", cases=query_poll.cases[:1])(query_poll.function)
+poll = formula("cdc.poll", cases=query_poll.cases[:1])(query_poll.function)
+"""The same under the names by which it is asked for as often."""
+
+
 @formula("cdc.trigger", cases=[
     Case({"ops": _OPS}, {"captured": 8, "extra_writes": 8},
          source="SQLite, one trigger each for insert, update, delete"),
@@ -90,8 +95,7 @@ def pg_update_before_image(
     wanted = "INDEX" if wanted == "USING" else wanted
     if wanted not in _IDENTITY:
         raise ToolError(f"cdc.pg_update_before_image: replica_identity can't be {replica_identity[:40]!r}; it is one "
-                        f"of "
-                        f"{', '.join(_IDENTITY)}.")
+                        f"of {', '.join(_IDENTITY)}.")
     return _IDENTITY[wanted]
 
 
@@ -109,8 +113,7 @@ def late_commit_missed(
     """Whether a poller misses a row that commits after rows with later timestamps were read."""
     if commit_s < updated_at_s:
         raise ToolError(f"cdc.late_commit_missed: commit_s is {commit_s:g}, before updated_at_s of {updated_at_s:g}; a "
-                        f"row "
-                        "commits after it is written.")
+                        f"row commits after it is written.")
     return updated_at_s <= seen_up_to_s - lookback_s
 
 

@@ -8,27 +8,29 @@ from typing import Any, Literal
 from tools.base import Case, ToolError, formula, param
 
 MAY_LOSE: dict[str, tuple[str, bool, str]] = {
-    "redis cluster": (r"redis", True, "asynchronous replication: a promoted replica may miss acknowledged writes "
-                                      "(Redis Cluster specification, write safety)"),
-    "postgres async": (r"postgres.*async|async.*postgres", True, "synchronous_commit without a synchronous standby "
-                                                                 "waits for the local disk only (PostgreSQL "
-                                                                 "documentation, warm standby)"),
-    "postgres sync": (r"postgres", False, "a synchronous standby has flushed the commit before it is acknowledged "
-                                          "(PostgreSQL documentation, synchronous replication)"),
+    "redis cluster": (
+        r"redis", True,
+        "asynchronous replication: a promoted replica may miss acknowledged writes (Redis Cluster specification)"),
+    "postgres async": (
+        r"postgres.*async|async.*postgres", True,
+        "without a synchronous standby a commit waits for the local disk only (PostgreSQL documentation)"),
+    "postgres sync": (
+        r"postgres", False,
+        "a synchronous standby has flushed the commit before it is acknowledged (PostgreSQL documentation)"),
     "mysql async": (r"mysql(?!.*semi)", True, "the source doesn't wait for replicas (MySQL manual, replication)"),
-    "mysql semi-sync": (r"mysql", False, "AFTER_SYNC waits for a replica's receipt before it commits, until its "
-                                         "timeout falls back to asynchronous (MySQL manual, semisynchronous "
-                                         "replication)"),
-    "kafka acks=1": (r"acks\s*=?\s*(?:1|0)\b", True, "the leader answers before followers have the record (Kafka "
-                                                     "documentation, acks)"),
-    "kafka acks=all": (r"kafka", False, "every in-sync replica has the record; with min.insync.replicas of at least 2 "
-                                        "and no unclean leader election (Kafka documentation)"),
-    "raft": (r"raft|etcd|zookeeper|zab|paxos|consul|spanner|cockroach", False, "a majority has the entry before it is "
-                                                                               "acknowledged, and a leader needs a "
-                                                                               "majority (D. Ongaro, J. Ousterhout, "
-                                                                               "2014)"),
-    "cassandra one": (r"cassandra.*\bone\b", True, "one replica has answered; it may be the one that dies (Cassandra "
-                                                   "documentation)"),
+    "mysql semi-sync": (
+        r"mysql", False,
+        "a replica has the commit first, until the timeout falls back to asynchronous (MySQL manual, AFTER_SYNC)"),
+    "kafka acks=1": (
+        r"acks\s*=?\s*(?:1|0)\b", True, "the leader answers before followers have the record (Kafka documentation)"),
+    "kafka acks=all": (
+        r"kafka", False,
+        "every in-sync replica has it; needs min.insync.replicas of 2 and clean elections (Kafka documentation)"),
+    "raft": (
+        r"raft|etcd|zookeeper|zab|paxos|consul|spanner|cockroach", False,
+        "a majority has the entry first, and a leader needs a majority (D. Ongaro, J. Ousterhout, 2014)"),
+    "cassandra one": (
+        r"cassandra.*\bone\b", True, "one replica has answered, and it may die (Cassandra documentation)"),
     "cassandra quorum": (r"cassandra", False, "a majority of replicas has the write (Cassandra documentation)"),
 }
 """Name: (pattern, whether a single failover may lose acknowledged writes in that setting, why)."""

@@ -12,8 +12,7 @@ COMMON = ("add with default", "add without default", "remove with default", "rem
           "rename with alias",
           "rename without alias", "int->long", "long->int", "int->string", "string->bytes", "int->nullable int",
           "nullable int->int", "add enum symbol", "remove enum symbol", "add enum symbol with default",
-          "reorder fields",
-          "rename record")
+          "reorder fields", "rename record")
 """What is asked most; `pair` understands more."""
 
 _ALSO = {"integer": "int", "int32": "int", "bigint": "long", "int64": "long", "bool": "boolean", "str": "string",
@@ -35,7 +34,8 @@ def pair(change: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     words = re.sub(r"\s+", " ", change.strip().lower().replace("_", " ").replace("→", "->").replace("=>", "->"))
     words = re.sub(r"^(change|widen|narrow|promote|convert) (the )?(type|field|column)?( from )?", "", words).strip()
-    words = re.sub(r"^(?P<what>.*\b(?:field|column|symbol))s? (?:was |is )?(?P<did>added|removed|dropped|deleted|renamed)\b",
+    words = re.sub(r"^(?P<what>.*\b(?:field|column|symbol))s? (?:was |is "
+                   r")?(?P<did>added|removed|dropped|deleted|renamed)\b",
                    r"\g<did> \g<what>", words)
     for rule in (_enum, _added_or_removed, _renamed, _harmless, _retyped):
         found = rule(words)

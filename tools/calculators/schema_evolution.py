@@ -26,6 +26,9 @@ _SCHEMA: dict[str, Any] = {"words": ["schema"], "help": "an Avro schema, as JSON
     Case({"change": "rename with alias"}, {"result": True}, source=_AVRO),
     Case({"change": "int->long", "direction": "forward"}, {"result": False}, source=_AVRO),
     Case({"change": "remove without default", "direction": "full"}, {"result": False}, source=_AVRO),
+    Case({"change": "add enum symbol", "direction": "forward"}, {"result": False}, source=_AVRO),
+    Case({"change": "add enum symbol with default", "direction": "full"}, {"result": True}, source=_AVRO),
+    Case({"change": "required->optional", "direction": "forward"}, {"result": False}, source=_AVRO),
 ])
 def avro_readable(
     change: str = param(**_CHANGE),
@@ -109,8 +112,7 @@ class Evolution(Params):
           Ask("How many events are unreadable when a field is added with default and consumers go first?",
               "unreadable_events", 0),
           Ask("rename without alias, consumers upgraded first, no registry check, 100 events per second, nothing "
-              "retained, "
-              "a gap of 1 h: how many events fail?", "unreadable_events", 360_000),
+              "retained, a gap of 1 h: how many events fail?", "unreadable_events", 360_000),
       ])
 def schema_evolution(p: Evolution, seed: int) -> ToolResult:
     """What an Avro schema change breaks, in which direction, and how many events fail while the sides are upgraded.

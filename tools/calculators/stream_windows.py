@@ -8,10 +8,12 @@ import numpy as np
 
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.simulators.sessions import sessions
-from tools.simulators.windows import Ints, fixed, watermark_after
+from tools.simulators.windows import Ints, Outcome, fixed, watermark_after
 
 _LIMIT_MS = 10**15
 """Some 31,700 years: sums of three such times still fit into 64 bits."""
+
+_MAX_FIRINGS = 100_000
 
 _EVENTS: dict[str, Any] = {"min_length": 1, "max_length": 1_000_000, "unit": "ms", "words": ["events", "timestamps"],
                            "help": "event times in order of arrival"}
@@ -35,6 +37,8 @@ _TRACE = [1000, 4000, 3000, 9999, 11000, 7000, 12000, 14999, 15000, 2000, 16000,
          {"result": [[["fire", 0, 5], ["re", 0, 6], ["re", 0, 7], ["fire", 10000, 5]], [4000]]}, source=_FLINK),
     Case({"events_ms": _TRACE, "bound_ms": 0, "lateness_ms": 0},
          {"result": [[["fire", 0, 4], ["fire", 10000, 5]], [7000, 2000, 8000, 4000]]}, source="traced by hand"),
+    Case({"events_ms": [0, 11_999], "bound_ms": 2000}, {"result": [[], []]}, source="the watermark is at 9,998"),
+    Case({"events_ms": [0, 12_000], "bound_ms": 2000}, {"result": [[["fire", 0, 1]], []]}, source=_FLINK),
 ])
 def tumbling10s(
     events_ms: tuple[int, ...] = param(**_EVENTS), bound_ms: int = param(0, **_BOUND),
@@ -92,8 +96,7 @@ def session(
     "re" also marks a session of which a part had fired before a later event extended it.
     """
     times = _times(events_ms)
-    outcome = sessions(times, watermark_after(times, bound_ms), gap_ms, lateness_ms)
-    return [outcome.firings.rows(ends=True), times[outcome.late].tolist()]
+    return _listed(times, sessions(times, watermark_after(times, bound_ms), gap_ms, lateness_ms), ends=True)
 
 
 @formula("stream.watermark", unit="ms", cases=[
@@ -210,5 +213,12 @@ def _times(events_ms: tuple[int, ...]) -> Ints:
 
 
 def _told(times: Ints, size: int, slide: int, bound: int, lateness: int, offset: int) -> list[list[Any]]:
-    outcome = fixed(times, watermark_after(times, bound), size, slide, lateness, offset)
-    return [outcome.firings.rows(), times[outcome.late].tolist()]
+    return _listed(times, fixed(times, watermark_after(times, bound), size, slide, lateness, offset))
+
+
+def _listed(times: Ints, outcome: Outcome, ends: bool = False) -> list[list[Any]]:
+    if len(outcome.firings.at) > _MAX_FIRINGS:
+        raise ToolError(f"The windows fire {len(outcome.firings.at):,} times; at most {_MAX_FIRINGS:,} can be listed: "
+                        f"make "
+                        "them longer or the trace shorter.")
+    return [outcome.firings.rows(ends), times[outcome.late].tolist()]

@@ -21,8 +21,8 @@ _OUTCOMES = ("ok", "request lost", "response lost", "error")
 
 class AgentLoop(Params):
     steps: int = param(20, ge=1, le=2_000, unit="steps", words=["steps", "tool calls", "actions", "records", "rows"])
-    write_share: float = param(1.0, ge=0, le=1, unit="fraction", words=["writes", "side effects", "write", "have side "
-                                                                                                           "effects"],
+    write_share: float = param(1.0, ge=0, le=1, unit="fraction",
+                               words=["writes", "side effects", "write", "have side effects"],
                                help="share of the steps whose tool changes something (pays, sends, inserts)")
     lost_request: float = param(0.05, ge=0, le=1, unit="fraction",
                                 words=["requests lost", "request is lost", "lost requests"])
@@ -40,8 +40,8 @@ class AgentLoop(Params):
     crash_after: int = param(0, ge=0, le=2_000, unit="steps",
                              words=["crash after", "crashes after", "dies after", "crash at"],
                              help="the process dies when this step has acted, before its checkpoint; 0: never")
-    resume: Literal["redo", "skip"] = param("redo", words=["resume"], help="from the last checkpoint, or saved ahead "
-                                                                           "of the work")
+    resume: Literal["redo", "skip"] = param("redo", words=["resume"],
+                                            help="from the last checkpoint, or saved ahead of the work")
     step_budget: int = param(5_000, ge=1, le=100_000, unit="turns",
                              words=["step budget", "turn budget", "max turns", "turn limit"])
     token_budget: int | None = param(None, ge=1, le=10**12, unit="tokens", words=["token budget", "tokens at most"])
@@ -188,9 +188,8 @@ def _step(p: AgentLoop, run: Run, at: int, outcomes: list[int], writes: bool) ->
         outcome = _OUTCOMES[outcomes[attempt]]
         known = False
         if writes and outcome in ("ok", "response lost"):
-            known = p.idempotency_key == "per-step" and run.now_ms - run.keys.get(at,
-                                                                                  -(10**15)) <= round(p.key_ttl_s
-                                                                                                      * 1000)
+            age_ms = run.now_ms - run.keys[at] if at in run.keys else None
+            known = p.idempotency_key == "per-step" and age_ms is not None and age_ms <= round(p.key_ttl_s * 1000)
             if not known:
                 run.effects[at] += 1
                 run.keys[at] = run.now_ms
@@ -206,8 +205,8 @@ def _step(p: AgentLoop, run: Run, at: int, outcomes: list[int], writes: bool) ->
 
 def _row(at: int, attempt: int, outcome: str, writes: bool, known: bool) -> tuple[str, str, str]:
     thought = f"Step {at + 1} is next." if attempt == 0 else f"Step {at + 1} didn't work; try again ({attempt})."
-    seen = {"ok": "done" + (" (the tool knew the key and did nothing)" if known else ""), "error": "error: nothing "
-                                                                                                   "was done",
+    seen = {"ok": "done" + (" (the tool knew the key and did nothing)" if known else ""),
+            "error": "error: nothing was done",
             "request lost": "timeout [the tool never got it]",
             "response lost": "timeout [but the tool " + ("knew the key]" if known else "has acted]" if writes
                                                          else "has read]")}

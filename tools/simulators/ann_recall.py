@@ -28,8 +28,8 @@ RANDOM_READ_NS = 100.0
 
 
 class AnnRecall(Params):
-    n: int = param(3_000, ge=100, le=20_000, unit="vectors", words=["vectors", "items", "embeddings", "documents"])
-    d: int = param(32, ge=2, le=128, unit="dimensions", words=["dimensions", "dim", "dimensional"])
+    n: int = param(2_000, ge=100, le=20_000, unit="vectors", words=["vectors", "items", "embeddings", "documents"])
+    d: int = param(24, ge=2, le=128, unit="dimensions", words=["dimensions", "dim", "dimensional"])
     index: Literal["ivf", "graph"] = param("ivf", words=["index"],
                                            help="inverted file, or a neighbour graph as in HNSW")
     nlist: int = param(64, ge=1, le=512, unit="cells", words=["nlist", "cells", "lists", "clusters"])
@@ -128,10 +128,9 @@ def ann_recall(p: AnnRecall, seed: int) -> ToolResult:
                 "centroids",
         series={"dial": list(found.dial), "recall": list(found.recall), "scanned_fraction": list(found.share)},
         plot=_plot(p, found, exact),
-        assumptions=["synthetic vectors in overlapping topics", "latency is scanned bytes over bandwidth, no cache "
-                                                                "effects"]
-        + (["the graph has one layer and is built exactly"] if p.index == "graph" else ["cells are scanned whole, in "
-                                                                                        "float64"]),
+        assumptions=["synthetic vectors in overlapping topics",
+                     "latency is scanned bytes over bandwidth, no cache effects"]
+        + [{"graph": "the graph has one layer, built exactly", "ivf": "cells are scanned whole, in float64"}[p.index]],
         warnings=_warnings(p, recall, exact),
     )
 

@@ -16,8 +16,8 @@ MAX_CALLS = 300_000
 class CircuitBreaker(Params):
     fail_max: int = param(5, ge=1, le=10_000, unit="failures",
                           words=["failures", "fail_max", "trips after", "opens after", "trip", "consecutive"])
-    reset_s: float = param(60.0, ge=0, le=86_400, unit="s", words=["reset timeout", "reset", "half-open after",
-                                                                   "stays open"])
+    reset_s: float = param(60.0, ge=0, le=86_400, unit="s",
+                           words=["reset timeout", "reset", "half-open after", "stays open"])
     success_threshold: int = param(1, ge=1, le=1_000, unit="successes", words=["successes", "to close", "closes after"])
     call_rps: float = param(10.0, ge=0.001, le=10_000, unit="rps", words=["calls", "call rate", "requests", "traffic"])
     outage_start_s: float = param(10.0, ge=0, le=86_400, unit="s", words=["outage starts", "starts at", "breaks at"])
@@ -27,8 +27,8 @@ class CircuitBreaker(Params):
                                      words=["fail in the outage", "error rate", "errors", "fail"])
     base_error_rate: float = param(0.0, ge=0, le=1, unit="fraction", words=["background errors", "normal error rate"])
     duration_s: float = param(300.0, ge=1, le=86_400, unit="s", words=["duration", "run for", "observe"])
-    call_timeout_ms: int = param(1_000, ge=0, le=600_000, unit="ms", words=["call timeout", "timeout", "each failed "
-                                                                                                       "call waits"])
+    call_timeout_ms: int = param(1_000, ge=0, le=600_000, unit="ms",
+                                 words=["call timeout", "timeout", "each failed call waits"])
     fallback_quality: float = param(0.6, ge=0, le=1, unit="fraction",
                                     words=["fallback quality", "fallback", "degraded answer"])
 

@@ -46,9 +46,10 @@ def smoothed_rate(
 
 @formula("coldstart.prior_weight", unit="fraction", cases=[
     Case({"impressions": 20, "prior_strength": 20}, {"result": 0.5}, rel=1e-12, source="20 of 40")])
-def prior_weight(impressions: float = param(**_SHOWN), prior_strength: float = param(gt=0, le=1e12, unit="impressions",
-                                                                                     words=[
-        "prior strength", "strength"])) -> float:
+def prior_weight(
+    impressions: float = param(**_SHOWN),
+    prior_strength: float = param(gt=0, le=1e12, unit="impressions", words=["prior strength", "strength"]),
+) -> float:
     """How much of the estimate is still the prior: strength / (impressions + strength)."""
     return prior_strength / (impressions + prior_strength)
 
@@ -68,8 +69,8 @@ class ColdStart(Params):
     known_items: int = param(10, ge=1, le=200, unit="items", words=["known items", "old items", "existing items"])
     new_items: int = param(10, ge=1, le=200, unit="items", words=["new items", "cold items", "fresh items"])
     history: int = param(1_000, ge=1, le=1_000_000, unit="impressions",
-                         words=["history", "impressions each", "known for"], help="impressions that each known item "
-                                                                                  "has had")
+                         words=["history", "impressions each", "known for"],
+                         help="impressions that each known item has had")
     first_views: int = param(1, ge=0, le=100_000, unit="impressions", words=["first views", "views before"],
                              help="impressions that each new item has had by accident")
     impressions: int = param(3_000, ge=100, le=50_000, unit="impressions", words=["impressions", "views", "for"])

@@ -24,10 +24,10 @@ class Failover(Params):
     lag_ms: float = param(250.0, ge=0, le=600_000, unit="ms", words=["replication lag", "lag", "behind"])
     jitter: float = param(0.0, ge=0, le=1, unit="fraction", words=["jitter", "lag varies"],
                           help="lag of each write varies by so much")
-    rtt_ms: float = param(1.0, ge=0, le=10_000, unit="ms", words=["rtt", "round trip"], help="between primary and "
-                                                                                             "replica")
-    semi_sync_timeout_ms: float = param(1_000.0, ge=0, le=600_000, unit="ms", words=["semi-sync timeout", "falls back "
-                                                                                                          "after"])
+    rtt_ms: float = param(1.0, ge=0, le=10_000, unit="ms", words=["rtt", "round trip"],
+                          help="between primary and replica")
+    semi_sync_timeout_ms: float = param(1_000.0, ge=0, le=600_000, unit="ms",
+                                        words=["semi-sync timeout", "falls back after"])
     crash_at_s: float = param(30.0, ge=0.001, le=3_600, unit="s", words=["crash at", "fails at", "dies at"])
     heartbeat_s: float = param(1.0, ge=0, le=3_600, unit="s", words=["heartbeat", "health check", "checked every"])
     misses: int = param(3, ge=1, le=100, unit="count", words=["misses", "missed heartbeats", "missed"])
@@ -63,14 +63,14 @@ class Writes:
       cases=[
           Case({}, {"lost_writes": 500, "rpo_s": 0.25, "rto_s": 10}, rel=0.01, source="2,000/s * 250 ms; 3 + 2 + 5 s"),
           Case({"mode": "sync"}, {"lost_writes": 0, "rpo_s": 0.0}, source="acknowledged only when replicated"),
-          Case({"mode": "sync", "failure": "region"}, {"lost_writes": 59_500}, rel=1e-3, source="both copies were in "
-                                                                                                "the region"),
+          Case({"mode": "sync", "failure": "region"}, {"lost_writes": 59_500}, rel=1e-3,
+               source="both copies were in the region"),
           Case({"mode": "sync", "failure": "region", "replica_in": "other region"}, {"lost_writes": 0},
                source="the copy survives"),
           Case({"mode": "semi-sync", "lag_ms": 1500}, {"lost_writes": 1_000}, rel=0.01,
                source="acknowledged after 1 s without the replica: 2,000/s * 0.5 s"),
-          Case({"failure": "partition", "lag_ms": 0}, {"lost_writes": 3_000}, rel=0.01, source="10% of 2,000/s until "
-                                                                                               "the fence at 15 s"),
+          Case({"failure": "partition", "lag_ms": 0}, {"lost_writes": 3_000}, rel=0.01,
+               source="10% of 2,000/s until the fence at 15 s"),
       ],
       asks=[
           Ask("The primary takes 2,000 writes per second with a replication lag of 250 ms and dies: how many "
@@ -128,8 +128,8 @@ def failover(p: Failover, seed: int) -> ToolResult:
                 "redirect; partition: + rate * minority share * min(partition, fence)",
         series={"crash_s": [moment / 1000 for moment in moments], "lost_writes": curve},
         plot=_plot(p, seed, moments, survives),
-        assumptions=["writes are evenly spaced and equal", "the replica applies in order", "a promoted replica's "
-                                                                                           "history wins"]
+        assumptions=["writes are evenly spaced and equal", "the replica applies in order",
+                     "a promoted replica's history wins"]
         + (["one replica in another region"] if p.replica_in == "other region" else []),
         warnings=_warnings(p),
     )

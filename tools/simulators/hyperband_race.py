@@ -100,7 +100,7 @@ def hyperband_race(p: HyperbandRace, seed: int) -> ToolResult:
         naive={"regret": hoped, "makespan_s": first.spent * p.unit_s / p.workers},
         summary=f"{p.strategy} starts {len(first.quantiles)} configurations on {first.spent:,.6g} epochs and ends with "
                 f"one that {regret:.2%} of the space beats (random search on the same budget: {by_chance:.2%}). If "
-                f"early losses ranked final ones it would be {hoped:.2%}; the best start is lost in {lost:.0%} of runs. "
+                f"early losses ranked final ones: {hoped:.2%}. The best start is lost in {lost:.0%} of runs. "
                 f"{p.workers} workers need {span:,.0f} s and are busy {busy:.0%} of it.",
         formula="bracket s: n = ceil(B/R eta^s/(s+1)) configurations at R eta^-s; rung i keeps floor(n eta^-i)",
         series=_table(setup),

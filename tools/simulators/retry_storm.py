@@ -20,8 +20,8 @@ class RetryStorm(Params):
                             words=["load", "arrive", "clients send", "first tries", "traffic"])
     capacity_rps: float = param(1_000.0, ge=1, le=1e6, unit="rps",
                                 words=["capacity", "handles", "can serve", "server handles"])
-    attempts: int = param(3, ge=1, le=64, unit="attempts", words=["attempts", "tries", "attempts per layer",
-                                                                  "tries each"])
+    attempts: int = param(3, ge=1, le=64, unit="attempts",
+                          words=["attempts", "tries", "attempts per layer", "tries each"])
     layers: int = param(1, ge=1, le=8, unit="layers", words=["layers", "levels", "tiers", "deep"])
     timeout_s: float = param(1.0, ge=0.1, le=60, unit="s", words=["timeout", "times out after", "deadline"])
     backoff_base_s: float = param(0.1, ge=0, le=600, unit="s", words=["backoff", "first backoff", "base"])
@@ -42,8 +42,8 @@ class RetryStorm(Params):
     drop_expired: bool = param(False, words=["drop expired", "deadline propagation"],
                                help="the server skips calls whose client has given up")
     trouble_start_s: float = param(10.0, ge=0, le=600, unit="s", words=["trouble starts", "starts at"])
-    trouble_s: float = param(10.0, ge=0, le=600, unit="s", words=["trouble", "trouble lasts", "outage", "brownout",
-                                                                  "slowdown"])
+    trouble_s: float = param(10.0, ge=0, le=600, unit="s",
+                             words=["trouble", "trouble lasts", "outage", "brownout", "slowdown"])
     capacity_left: float = param(0.5, ge=0, le=1, unit="fraction",
                                  words=["capacity left", "of its capacity", "drops to"])
     load_spike: float = param(1.0, ge=1, le=100, unit="count", words=["spike", "load spike", "times the load"])

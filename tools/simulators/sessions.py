@@ -88,8 +88,8 @@ class _Replay:
 
     def __init__(self, gap: int, lateness: int) -> None:
         self.gap, self.lateness = gap, lateness
-        # live windows never touch, so they lie in order of their starts and of their ends; those whose end the watermark
-        # has reached have fired
+        # live windows never touch, so they lie in order of their starts and of their ends; those whose end the
+        # watermark has reached have fired
         self.live: list[_Window] = []
         self.starts: list[int] = []
         self.ends: list[int] = []

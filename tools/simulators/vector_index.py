@@ -26,7 +26,7 @@ class Vectors:
 
 def make_vectors(n: int, d: int, queries: int, groups: int, noise: float, rng: np.random.Generator) -> Vectors:
     """Points in overlapping groups. `noise` is the model's error in units of the spread within a group."""
-    centres = rng.normal(size=(groups, d)) * 1.2
+    centres = rng.normal(size=(groups, d))
     latent = centres[rng.integers(groups, size=n)] + rng.normal(size=(n, d))
     asked = centres[rng.integers(groups, size=queries)] + rng.normal(size=(queries, d))
     return Vectors(latent, latent + noise * rng.normal(size=(n, d)), asked,

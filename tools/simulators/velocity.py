@@ -16,14 +16,14 @@ Ints = NDArray[np.int64]
 
 MAX_EVENTS = 200_000
 
-_TRACE: dict[str, Any] = {"max_length": 100_000, "words": ["trace", "events"], "help": "COUNT@TIME: "
-                                                                                       "3@0s,1@59s,20@2:00..2:10"}
+_TRACE: dict[str, Any] = {"max_length": 100_000, "words": ["trace", "events"],
+                          "help": "COUNT@TIME: 3@0s,1@59s,20@2:00..2:10"}
 _WINDOW: dict[str, Any] = {"gt": 0, "le": 2_592_000, "unit": "s", "words": ["window", "last", "within"]}
 
 
 @formula("velocity.count", unit="events", words=["velocity feature"], cases=[
-    Case({"trace": "3@0s,2@30s,1@59s", "at_s": 60, "window_s": 60}, {"result": 3}, source="the events at 0 s have "
-                                                                                          "left: (0, 60]"),
+    Case({"trace": "3@0s,2@30s,1@59s", "at_s": 60, "window_s": 60}, {"result": 3},
+         source="the events at 0 s have left: (0, 60]"),
     Case({"trace": "3@0s,2@30s,1@59s", "at_s": 59, "window_s": 60}, {"result": 6}, source="(-1, 59]")])
 def velocity_count(
     trace: str = param(**_TRACE), at_s: float = param(ge=0, le=2_592_000, unit="s", words=["at", "at time"]),
@@ -44,8 +44,8 @@ def velocity_max(trace: str = param(**_TRACE), window_s: float = param(**_WINDOW
 
 
 @formula("velocity.missed", unit="events", cases=[
-    Case({"attack_rps": 2, "lag_s": 30, "threshold": 5}, {"result": 65}, rel=1e-12, source="5 allowed and 60 before "
-                                                                                           "they count")])
+    Case({"attack_rps": 2, "lag_s": 30, "threshold": 5}, {"result": 65}, rel=1e-12,
+         source="5 allowed and 60 before they count")])
 def velocity_missed(
     attack_rps: float = param(ge=0, le=1e9, unit="rps", words=["attack", "per second"]),
     lag_s: float = param(ge=0, le=1e9, unit="s", words=["lag", "late"]),
@@ -112,6 +112,8 @@ def velocity_feature(p: Velocity, seed: int) -> ToolResult:
       missing, which in a burst is all that matters. A model trained on exact counts meets other numbers in production.
     - A tumbling counter will do: it forgets everything at each boundary; buckets make that error small and bounded.
     - A larger window catches more: a burst is caught after threshold + rate * lag events whatever the window.
+
+    Source: definition of a sliding window, half open as in (now - window, now]; arithmetic.
 
     >>> run = velocity_feature(Velocity(lag_s=0), 0).values
     >>> run["passed_exact"], run["missed_by_lag"]

@@ -22,6 +22,8 @@ BEFORE_ALL = -(2**61)
 MAX_PANES = 4_000_000
 """Most copies of events that one run assigns to windows."""
 
+MAX_WINDOWS = 1_500_000
+
 _BLOCK = 32_768
 
 
@@ -68,7 +70,7 @@ def fixed(times: Ints, after: Ints, size: int, slide: int, lateness: int = 0, of
     `times` are event times (ms), `after` the watermark after each event. A window [start, start + size) fires when the
     watermark reaches its last millisecond; an event goes into it until the watermark has reached that plus `lateness`,
     and refires it at once if it comes after the firing. `flush` ends the stream with an infinite watermark. Raises
-    ToolError when a slide is longer than its window or the run would need more than MAX_PANES panes.
+    ToolError when a slide is longer than its window or the run would need more than MAX_PANES panes or MAX_WINDOWS.
     """
     n, copies = len(times), _copies(len(times), size, slide)
     first = _windows(times, copies, slide, offset)
@@ -142,12 +144,21 @@ def _copies(events: int, size: int, slide: int) -> int:
 def _windows(times: Ints, copies: int, slide: int, offset: int) -> Ints:
     """Starts of the windows in order: all from the first to the last, or only those that get events when most don't."""
     low, high = (int(edge - offset) // slide for edge in (times.min(), times.max()))
-    if high - low + copies <= 4 * len(times) * copies + 1_024:
-        numbers = np.arange(low - copies + 1, high + 1, dtype=np.int64)
-    else:
-        newest = np.unique(np.floor_divide(times - offset, slide))
-        numbers = np.unique(newest[None, :] - np.arange(copies, dtype=np.int64)[:, None])
+    if high - low + copies <= min(4 * len(times) * copies + 1_024, MAX_WINDOWS):
+        return np.arange(low - copies + 1, high + 1, dtype=np.int64) * slide + offset
+    newest = _distinct(np.floor_divide(times - offset, slide))
+    numbers = _distinct((newest[None, :] - np.arange(copies, dtype=np.int64)[:, None]).ravel())
+    if len(numbers) > MAX_WINDOWS:
+        raise ToolError(f"The events fall into {len(numbers):,} windows; a run takes at most {MAX_WINDOWS:,}: make the "
+                        "windows longer or the trace shorter.")
     return numbers * slide + offset
+
+
+def _distinct(values: Ints) -> Ints:
+    """Sorted; on a million integers much quicker than numpy's own, which hashes them."""
+    ordered = np.sort(values)
+    distinct: Ints = ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])]
+    return distinct
 
 
 def _assign(times: Ints, copies: int, size: int, slide: int, offset: int) -> tuple[Ints, Ints]:

@@ -1,0 +1,155 @@
+"""Plots as SVG, PNG and text: whole, deterministic, and refused in one sentence where they can't be drawn or written."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tools.base import Line, Plot, ToolError
+from tools.draw import save_plot, text_plot
+from tools.plot_axes import figure
+
+UP = Line(label="up", x=[0, 1, 2, 3], y=[0, 1, 2, 3])
+FLAT = Line(label="flat (naive)", x=[0, 3], y=[1, 1], dashed=True)
+
+
+def plot(*lines: Line, **more: Any) -> Plot:
+    return Plot(title="A title", x_label="time (s)", y_label="load (rps)", lines=list(lines), **more)
+
+
+PLOTS = {
+    "lines": plot(UP, FLAT, marks=[{"axis": "x", "at": 2, "label": "here"}, {"axis": "y", "at": 2.5, "label": "limit"}]),
+    "log": plot(Line(label="first", x=[1, 10, 1000], y=[1e-9, 1, 1e9]), log_x=True, log_y=True),
+    "step": plot(Line(label="first", x=[0, 1, 2], y=[0, 5, 5], kind="step"), Line(label="second", x=[0, 2], y=[3, 3], kind="scatter")),
+    "bars": plot(Line(label="first", x=["x", "y"], y=[1, 2], kind="bar"),
+                 Line(label="second", x=["x", "y"], y=[2, 1], kind="bar", dashed=True), FLAT),
+    "lying bars": plot(Line(label="first", x=[f"a long name {n}" for n in range(9)], y=list(range(9)), kind="bar")),
+    "numeric bars": plot(Line(label="first", x=[0.1, 0.2, 0.3], y=[1, 2, 3], kind="bar"), UP),
+    "tornado": plot(Line(label="low", x=list("abcdefgh"), y=[1.0] * 8, kind="bar"), log_y=True, marks=[{"axis": "y", "at": 10.0}]),
+    "gantt": plot(Line(label="run", x=[0, 2], y=["A", "B"], x2=[2, 5], kind="gantt"),
+                  Line(label="wait", x=[0], y=["B"], x2=[2], kind="gantt", dashed=True)),
+    "numeric gantt": plot(Line(label="run", x=[0, 2], y=[0, 3], x2=[2, 5], kind="gantt")),
+    "nothing": plot(),
+    "a point": plot(Line(label="first", x=[1], y=[1])),
+    "nothing above 0": plot(Line(label="first", x=[0, 0], y=[0, -1]), log_x=True, log_y=True),
+    "odd names": plot(Line(label="_hidden $x^2$ <&>", x=["$a$", "_b"], y=[1, 2]), UP),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_an_svg_is_well_formed_names_everything_and_is_the_same_each_time(name: str, tmp_path: Path) -> None:
+    drawn = PLOTS[name]
+    save_plot(drawn, tmp_path / "a.svg")
+    save_plot(drawn, tmp_path / "b.SVG")
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.SVG").read_bytes()
+    told = svg_text(tmp_path / "a.svg")
+    assert "A title" in told and "time (s)" in told and "load (rps)" in told
+    assert all((line.label in told) == (len(drawn.lines) > 1) for line in drawn.lines)
+    assert all(mark.get("label", "") in told for mark in drawn.marks)
+
+
+def svg_text(path: Path) -> str:
+    return "\n".join("".join(each.itertext()) for each in ElementTree.parse(path).getroot().iter("{http://www.w3.org/2000/svg}text"))
+
+
+@pytest.mark.parametrize("name", ["lines", "gantt"])
+def test_a_png_is_large_enough_to_read_and_the_same_each_time(name: str, tmp_path: Path) -> None:
+    save_plot(PLOTS[name], tmp_path / "a.png")
+    save_plot(PLOTS[name], tmp_path / "b.png")
+    data = (tmp_path / "a.png").read_bytes()
+    assert data == (tmp_path / "b.png").read_bytes() and data.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    assert width >= 1000 and height >= 600
+
+
+def test_the_bytes_hold_neither_date_nor_version(tmp_path: Path) -> None:
+    for name in ("a.svg", "a.png"):
+        save_plot(PLOTS["lines"], tmp_path / name)
+        assert not re.search(rb"dc:date|Software|Matplotlib v", (tmp_path / name).read_bytes())
+
+
+def test_dashed_lines_are_dashed(tmp_path: Path) -> None:
+    save_plot(plot(UP, FLAT), tmp_path / "a.svg")
+    save_plot(plot(UP), tmp_path / "b.svg")
+    assert "stroke-dasharray" in (tmp_path / "a.svg").read_text() and "stroke-dasharray" not in (tmp_path / "b.svg").read_text()
+
+
+@pytest.mark.parametrize("path", ["plot.pdf", "plot", "no/such/folder/plot.svg", ".svg"])
+def test_a_path_that_will_not_do_is_named_in_one_sentence(path: str, tmp_path: Path) -> None:
+    with pytest.raises(ToolError) as refused:
+        save_plot(plot(UP), tmp_path / path)
+    assert Path(path).name in str(refused.value) and "\n" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("draw", [text_plot, lambda each: save_plot(each, Path("never.svg"))])
+def test_columns_of_different_length_are_refused(draw: Any) -> None:
+    with pytest.raises(ToolError, match="'crooked'"):
+        draw(plot(Line(label="crooked", x=[1, 2], y=[1])))
+
+
+@pytest.mark.parametrize("name", PLOTS)
+@pytest.mark.parametrize("width", [40, 72, 120])
+def test_text_keeps_to_its_width_and_names_everything(name: str, width: int) -> None:
+    drawn = PLOTS[name]
+    told = text_plot(drawn, width=width, height=12)
+    assert told == text_plot(drawn, width=width, height=12)
+    assert told.startswith("A title\n")
+    if name == "nothing":
+        assert "nothing to draw" in told
+        return
+    assert all(len(row) <= width or "bars:" in row for row in told.splitlines())
+    assert "time (s)" in told and "load (rps)" in told
+    assert all((line.label in told) == (len(drawn.lines) > 1) for line in drawn.lines)
+
+
+def test_text_gives_each_line_its_own_character_and_dashes_have_gaps() -> None:
+    told = text_plot(plot(Line(label="low", x=[0, 9], y=[0, 0]), Line(label="high", x=[0, 9], y=[9, 9], dashed=True)), width=50, height=8)
+    rows = [row.split("┤")[1] for row in told.splitlines() if "┤" in row]
+    assert set(rows[0]) == {"o", " "} and set(rows[-1]) == {"*"}
+    assert "* low   o high" in told
+
+
+def test_text_bars_are_as_long_as_their_values() -> None:
+    told = text_plot(plot(Line(label="first", x=["one", "two", "none"], y=[10, 20, 0], kind="bar")))
+    one, two, none = (row.count("█") for row in told.splitlines() if "│" in row)
+    assert two == 2 * one and none == 0
+
+
+def test_text_shows_gantt_rows_from_the_top_in_their_order() -> None:
+    rows = [row for row in text_plot(PLOTS["gantt"], width=60).splitlines() if "┤" in row]
+    assert [row.split("┤")[0].strip() for row in rows] == ["A", "B"]
+    assert rows[0].index("*") < rows[1].index("*") and "o" in rows[1]
+
+
+numbers = st.floats(-1e12, 1e12) | st.sampled_from([0.0, 1e-300, 1e300, -1e300])
+
+
+@settings(max_examples=150, deadline=None)
+@given(points=st.lists(st.tuples(numbers, numbers), max_size=12), kind=st.sampled_from(["line", "step", "scatter", "bar", "gantt"]),
+       log_x=st.booleans(), log_y=st.booleans(), width=st.integers(0, 200), height=st.integers(0, 40))
+def test_text_takes_any_points(points: list[tuple[float, float]], kind: Any, log_x: bool, log_y: bool, width: int, height: int) -> None:
+    line = Line(label="any", x=[x for x, _ in points], y=[y for _, y in points], kind=kind)
+    told = text_plot(plot(line, UP, log_x=log_x, log_y=log_y), width=width, height=height)
+    assert "A title" in told and "any" in told
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_figure_is_near_its_number(number: float) -> None:
+    assert math.isclose(read(figure(number)), number, rel_tol=1e-5, abs_tol=1e-320)
+
+
+def read(told: str) -> float:
+    scientific = re.fullmatch("(-?)(?:([0-9.-]+)×)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", told)
+    if scientific is None:
+        return float(told.replace(",", ""))
+    sign, mantissa, power = scientific.groups()
+    return float(f"{sign}{mantissa or 1}e{power.translate(str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789'))}")
