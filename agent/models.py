@@ -41,7 +41,7 @@ def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack
                            "ollama:llama3), as gguf:FILE, or \"offline\".")
     options: dict[str, Any] = {"timeout": timeout_s, "max_retries": 0}
     if base_url and provider == "openai":
-        options |= {"base_url": base_url, "api_key": _key() or NO_KEY}
+        options |= {"base_url": base_url, "api_key": _key() or NO_KEY, "stream_usage": True}
     elif base_url:
         options |= {"base_url": base_url}
     return OpenModel(_remote(provider, rest, options), name, streams=True, errors=_failures(provider))
@@ -73,7 +73,8 @@ def _local(path: Path, stack: ExitStack, timeout_s: float) -> OpenModel:
         url = stack.enter_context(serve_gguf(path))
     except LocalModelError as error:
         raise UnknownModel(str(error)) from error
-    options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0, "max_tokens": 400}
+    options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0, "max_tokens": 400,
+               "stream_usage": True}
     return OpenModel(_remote("openai", "local", options), f"gguf:{path.name}", text_calls=True, streams=True, errors=_failures("openai"))
 
 

@@ -79,10 +79,13 @@ class HomeSaver(BaseCheckpointSaver[str]):
                 ns, newest = row["ns"], row["id"]
                 self._db.execute("delete from checkpoints where thread = ? and ns = ? and id < ?", (thread_id, ns, newest))
                 self._db.execute("delete from checkpoint_writes where thread = ? and ns = ? and id < ?", (thread_id, ns, newest))
-                self._db.execute(
-                    "delete from checkpoint_values where thread = :t and ns = :n and exists (select 1 from checkpoint_values v "
-                    "where v.thread = :t and v.ns = :n and v.channel = checkpoint_values.channel "
-                    "and v.version > checkpoint_values.version)", {"t": thread_id, "n": ns})
+                kept = self._db.execute("select type, checkpoint from checkpoints where thread = ? and ns = ? and id = ?",
+                                        (thread_id, ns, newest))[0]
+                named = {(channel, str(version)) for channel, version in
+                         self.serde.loads_typed((kept["type"], kept["checkpoint"]))["channel_versions"].items()}
+                stored = self._db.execute("select channel, version from checkpoint_values where thread = ? and ns = ?", (thread_id, ns))
+                self._db.many("delete from checkpoint_values where thread = ? and ns = ? and channel = ? and version = ?",
+                              [(thread_id, ns, r["channel"], r["version"]) for r in stored if (r["channel"], r["version"]) not in named])
 
     # ---- reading
 

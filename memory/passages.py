@@ -56,7 +56,7 @@ class PassageStore:
 
     def text(self, name: str) -> str:
         """The text of a document by path or id. Raises UnknownDocument."""
-        rows = self._db.execute("select text from documents where path = :name or id = :name", {"name": name})
+        rows = self._db.execute("select text from documents where path = :name or id = :name order by source desc limit 1", {"name": name})
         if not rows:
             raise UnknownDocument(f"There is no document {name!r}. `tutor documents` lists what is known.")
         return str(rows[0]["text"])
@@ -140,7 +140,7 @@ class PassageStore:
         self._cache.clear()
         self._vectors.remove(self._vectors.ids())
         passages = list(self.passages(list(dict.fromkeys(ids))).values())
-        texts = {info.path: self.text(info.path) for info in self.documents()}
+        texts = {(info.source, info.path): self.text(info.id) for info in self.documents()}
         rows: list[tuple[str, bytes, str]] = []
         for part, made in self._embedded(passages, progress):
             self._vectors.add([p.id for p in part], np.stack([v.vector for v in made]), [p.source for p in part])
@@ -149,7 +149,7 @@ class PassageStore:
             self._db.execute("delete from token_vectors")
             self._lexical.clear()
             self._db.many("insert into token_vectors(passage, tokens, counts) values (?,?,?)", rows)
-            self._lexical.add(row for p in passages for row in _lexical_rows(p, texts[p.document]))
+            self._lexical.add(row for p in passages for row in _lexical_rows(p, texts[(p.source, p.document)]))
         self.generation += 1
         return len(passages)
 

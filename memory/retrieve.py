@@ -49,6 +49,8 @@ class Retriever:
         wording = self.wording()
         query = wording.corrected(query)
         vectors = self._embedder.embed_query(query)
+        if not len(vectors.tokens):
+            return []
         candidates = self._candidates(vectors, wording.expanded(query), source)
         ranked = sorted(self._scored(vectors, candidates), key=lambda hit: (-hit.score, hit.passage.id))
         return [self._explained(hit, vectors) for hit in _distinct(ranked, k)]

@@ -20,8 +20,8 @@ SCHEMA_VERSION = 1
 SCHEMA = """
 create table if not exists meta(key text primary key, value text not null);
 create table if not exists documents(
-    id text primary key, path text not null unique, title text not null, source text not null,
-    hash text not null, text text not null, origin text not null default '', added text not null);
+    id text primary key, path text not null, title text not null, source text not null,
+    hash text not null, text text not null, origin text not null default '', added text not null, unique(source, path));
 create table if not exists passages(
     id text not null, document text not null references documents(id) on delete cascade, position integer not null,
     heading text not null, start integer not null, stop integer not null, blocks text not null,

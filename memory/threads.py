@@ -58,6 +58,8 @@ class Threads:
         now = self._clock()
         with self._db.transaction(durable=True):
             known = self._turn(turn_id)
+            if known is not None and known.learner != learner:
+                raise UnknownThread(f"There is no request {turn_id} of this learner.")
             if known is not None:
                 return known
             thread = thread or uuid.uuid4().hex[:12]
@@ -92,6 +94,8 @@ class Threads:
         """Takes the lock again for a turn that stopped (waiting for review, or cut off by a crash)."""
         now = self._clock()
         with self._db.transaction(durable=True):
+            if self._turn(turn.id) is None:
+                raise UnknownThread(f"Thread {turn.thread} was deleted.")
             taken = self._db.changed(
                 "update threads set holder = :turn, lease = :lease where id = :thread and "
                 "(holder is null or holder = :turn or lease <= :now)",

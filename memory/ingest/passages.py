@@ -83,7 +83,8 @@ def _passage(document: str, text: str, blocks: Sequence[Block], source: Source, 
     start, end = blocks[0].start, blocks[-1].end
     body = next((block for block in blocks if block.kind != "heading"), blocks[-1])
     # The id leaves the offset out, so that a passage that only moved keeps its vectors.
-    content = "\0".join((source, document, *body.heading, text[start:end]))
+    shape = " ".join(f"{block.kind[0]}{block.start - start}" for block in blocks)
+    content = "\0".join((source, document, shape, *body.heading, text[start:end]))
     seen[content] += 1
     digest = hashlib.sha256(f"{content}\0{seen[content]}".encode()).hexdigest()[:16]
     return Passage(digest, document, body.heading, text[start:end], start, end, source, tuple(blocks))

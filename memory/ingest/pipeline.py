@@ -26,12 +26,15 @@ def ingest(store: PassageStore, paths: Sequence[Path], prune: bool = False, prog
     began = time.monotonic()
     report = IngestReport()
     known = store.hashes("notes")
-    seen: set[str] = set()
     batch: list[NewDocument] = []
     files: list[tuple[Path, str]] = []
+    owners = store.origins("notes")
     for path in paths:
         try:
-            files.extend(find_files([path]))
+            for file, name in find_files([path]):
+                name = _own_name(file, name, owners)
+                owners[name] = str(file.resolve())
+                files.append((file, name))
         except UnreadableDocument as error:
             report.failed.append({"path": str(path), "error": str(error)})
     for number, (file, name) in enumerate(files):
@@ -39,7 +42,6 @@ def ingest(store: PassageStore, paths: Sequence[Path], prune: bool = False, prog
             progress("reading", number, len(files))
         try:
             digest = _digest(file)
-            seen.add(name)
             if known.get(name) == digest:
                 report.unchanged += 1
                 continue
@@ -55,7 +57,7 @@ def ingest(store: PassageStore, paths: Sequence[Path], prune: bool = False, prog
     if batch:
         store.put(batch, _embedding(progress))
     if prune:
-        report.removed = _prune(store, paths, seen)
+        report.removed = _prune(store, paths)
     infos = store.documents("notes")
     report.documents, report.chunks = len(infos), sum(info.chunks for info in infos)
     report.seconds = round(time.monotonic() - began, 3)
@@ -113,13 +115,33 @@ def _embedding(progress: Progress | None) -> Callable[[int, int], None] | None:
     return (lambda done, total: progress("embedding", done, total)) if progress else None
 
 
-def _prune(store: PassageStore, paths: Sequence[Path], seen: set[str]) -> int:
-    """Only what came from the named places can be missing from them."""
-    roots = [path.resolve() for path in paths]
-    doomed = [name for name, origin in store.origins("notes").items() if name not in seen and _inside(Path(origin), roots)]
+def _own_name(file: Path, name: str, owners: dict[str, str]) -> str:
+    """The name, with as much of the path before it as tells the file from another one of that name that is still there."""
+    whole = file.resolve()
+    parts = list(whole.parts[1:])
+    size = len(Path(name).parts)
+    while (other := owners.get(name)) not in (None, "", str(whole)) and _is_there(Path(str(other))) and size < len(parts):
+        size += 1
+        name = "/".join(parts[-size:])
+    return name
+
+
+def _prune(store: PassageStore, paths: Sequence[Path]) -> int:
+    """Removes documents whose file is gone from the named places. A place that can't be found, like one on a disk that was
+    unplugged, says nothing about its files."""
+    roots = [path.resolve() for path in paths if _is_there(path)]
+    doomed = [name for name, origin in store.origins("notes").items()
+              if origin and _inside(Path(origin), roots) and not _is_there(Path(origin))]
     for name in doomed:
         store.remove(name)
     return len(doomed)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return True  # it can't be looked at, which is no proof that it is gone
 
 
 def _inside(origin: Path, roots: Sequence[Path]) -> bool:

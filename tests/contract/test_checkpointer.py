@@ -219,9 +219,6 @@ def test_a_pruned_thread_that_waits_resumes_as_if_unpruned(home: HomeSaver) -> N
     assert same(home, play)["log"] == ["start", "before", "yes and no"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="prune_thread keeps each channel's highest version, not the one the newest checkpoint names"
-)
 def test_a_run_that_forked_from_an_old_checkpoint_survives_pruning(home: HomeSaver) -> None:
     graph = chain(home)
     for turn in range(2):

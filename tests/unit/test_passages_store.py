@@ -190,9 +190,6 @@ def test_a_missing_vector_is_said(home: Home) -> None:
     assert home.store.problems() == ["1 passages have no vector"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a passage's id leaves its blocks out, so a list that became code keeps the list's token counts"
-)
 def test_words_in_a_different_structure_are_embedded_anew(home: Home) -> None:
     wall, items = "w" * 1494, "- item one is long enough\n- item two is long enough"
     for text in (f"{wall}\n\n{items}\n", f"```\n{'w' * 1490}\n\n{items}\n"):

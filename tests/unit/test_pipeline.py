@@ -138,9 +138,6 @@ def test_a_file_that_vanished_while_the_folder_was_read_is_reported(home: Memory
     assert report.added == 2 and [Path(each["path"]).name for each in report.failed] == ["queue.txt"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a folder that can't be found is pruned like one that was emptied"
-)
 def test_a_folder_that_cannot_be_found_is_reported_and_loses_nothing(
     home: Memory, folder: Path, tmp_path: Path
 ) -> None:
@@ -151,9 +148,6 @@ def test_a_folder_that_cannot_be_found_is_reported_and_loses_nothing(
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a file or folder without permission is pruned although it is there"
-)
 @pytest.mark.parametrize("name", ["cache.md", "deep"])
 def test_what_may_not_be_read_is_reported_and_loses_nothing(home: Memory, folder: Path, name: str) -> None:
     ingest(home.store, [folder])
@@ -165,11 +159,6 @@ def test_what_may_not_be_read_is_reported_and_loses_nothing(home: Memory, folder
     assert len(report.failed) == 1 and len(paths(home)) == 3
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="names are relative to their folder, so the second replaces the first unsaid",
-)
 def test_two_folders_that_hold_a_file_of_one_name_both_count(home: Memory, folder: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "cache.md").write_text("# Caches\n\nEviction makes room in a cache.\n", "utf-8")
@@ -178,9 +167,6 @@ def test_two_folders_that_hold_a_file_of_one_name_both_count(home: Memory, folde
     assert any("copies near" in text for text in texts) and any("Eviction makes" in text for text in texts)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IntegrityError, reason="documents.path is unique over both sources, so course/cache.md clashes"
-)
 def test_notes_in_a_folder_called_course_do_not_clash_with_the_course(
     home: Memory, folder: Path, tmp_path: Path
 ) -> None:

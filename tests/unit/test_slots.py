@@ -182,7 +182,7 @@ def test_falls_back_to_a_formula_that_fits(bakery: SlotChooser) -> None:
 
 
 def test_a_number_gives_way_where_the_other_has_no_place_else(bakery: SlotChooser) -> None:
-    choice = chosen(bakery, "60 fresh white rolls with 12 rolls on each tray: how many trays do they fill?")
+    choice = chosen(bakery, "I have 60 fresh white rolls, all baked today. With 12 rolls on each tray, how many trays?")
     assert choice.args == {"rolls": 60, "per_tray": 12}
 
 

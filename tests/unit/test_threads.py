@@ -125,7 +125,6 @@ def test_another_learners_thread_looks_like_none(threads: Threads) -> None:
     assert threads.listing("you") == [] and threads.latest("you") is None
 
 
-@pytest.mark.xfail(strict=True, reason="admit looks a known id up without asking whose it is")
 def test_another_learners_request_id_gives_no_answer_away(threads: Threads) -> None:
     threads.finish(threads.admit(ASK, "t", "me", "r", "x"), "done", {"text": "mine"})
     with suppress(MemoryFault):
@@ -155,9 +154,6 @@ def test_a_deleted_thread_leaves_a_tombstone_and_no_word(threads: Threads, db: D
             forbidden()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="resume takes a tombstone's lock and stumbles over the missing turn"
-)
 def test_a_turn_whose_thread_was_deleted_cannot_resume(threads: Threads) -> None:
     turn = threads.admit(ASK, "t", "me", "r", "x")
     threads.finish(turn, "waiting")
