@@ -14,7 +14,7 @@ from memory.open import Memory, open_memory
 from memory.threads import Threads
 from memory.traces import Traces
 from prompts.store import PromptStore
-from tools.executor import InlineExecutor
+from tools.executor import WorkerExecutor
 from tools.registry import load_tools
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
         tracer = Tracer(Traces(memory.db), settings.otlp_endpoint)
         stack.callback(tracer.close)
         overrides = memory.home / "prompts.toml" if memory.home else None
-        parts = Parts(settings, memory, Threads(memory.db), PromptStore(overrides=overrides), registry, executor or InlineExecutor(),
+        parts = Parts(settings, memory, Threads(memory.db), PromptStore(overrides=overrides), registry,
+                      executor or stack.enter_context(WorkerExecutor()),
                       opened.model, fallback, opened.name, tracer, opened.text_calls, opened.streams, opened.errors)
         yield Tutor(parts)
 

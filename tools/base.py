@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,15 +146,23 @@ class Tool:
     def run(self, args: Mapping[str, Any], seed: int = 0) -> ToolResult:
         """Validates and runs. Same arguments and seed, same bytes (unless `measures`)."""
         checked = self.validate(args)
+        try:
+            result = self._run(checked, seed)
+        except ArithmeticError as error:
+            raise ToolError(f"{self.name}: these numbers have no finite result ({error}); take values less extreme.") from error
+        if not _finite([result.values, result.naive, result.series]):
+            raise ToolError(f"{self.name}: these numbers have no finite result; take values less extreme.")
+        return result.model_copy(update={"tool": self.id, "seed": seed, "args": checked.model_dump(by_alias=True)})
+
+    def _run(self, checked: Params, seed: int) -> ToolResult:
         if self.kind == "formula":
             given = {name: getattr(checked, name) for name in type(checked).model_fields}
             outcome = self.function(**given)
             values = outcome if isinstance(outcome, dict) else {"result": outcome}
-            result = ToolResult(tool=self.id, values=values, units={"result": self.unit} if self.unit else {},
-                                summary=_formula_summary(self, values))
-        else:
-            result = self.function(checked, seed)
-        return result.model_copy(update={"tool": self.id, "seed": seed, "args": checked.model_dump(by_alias=True)})
+            return ToolResult(tool=self.id, values=values, units={"result": self.unit} if self.unit else {},
+                              summary=_formula_summary(self, values))
+        result: ToolResult = self.function(checked, seed)
+        return result
 
 
 class Executor(Protocol):
@@ -208,6 +217,14 @@ def formula(
                     tuple(cases), tuple(asks), tuple(words), False, unit)
 
     return register
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(_finite(each) for each in value.values())
+    return all(_finite(each) for each in value) if isinstance(value, list | tuple) else True
 
 
 def _one_sentence(tool: Tool, error: ValidationError) -> str:

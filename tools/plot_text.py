@@ -27,13 +27,13 @@ def text_plot(plot: Plot, width: int = 72, height: int = 16) -> str:
     >>> print(text_plot(Plot(title="Up", x_label="x", y_label="y (s)", lines=[line]), width=40, height=4))
     Up
     y (s)
-    2 ┤                                    **
-      │                        ************
-      │            ************
-    0 ┤************
-      └┬──────────────────┬─────────────────┬
-       0                  1                 2
-                         x
+    2 ┤                           *********
+      │              *************
+      │     *********
+    0 ┤*****
+      └┬─────────────────┬────────────────┬
+       0                 1                2
+                        x
     """
     width, height = max(40, width), max(4, height)
     x_axis, y_axis = axes(plot)

@@ -56,7 +56,7 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     if YES_NO.match(text) and not MEANING.search(text):
         return evidence >= 2 and called >= 0.5 and telling
     if MEANING.search(text) or (CONCEPT.search(text) and not IMPERATIVE.search(text)):
-        asked = True or (WHERE.match(text) and relevance >= 1.5)
+        asked = NUMERIC.search(text) or (WHERE.match(text) and relevance >= 1.5)
         return bool(asked) and evidence >= 2 and relevance >= 0.8 and not WHY.search(text)
     if relevance < 0.35:
         return False

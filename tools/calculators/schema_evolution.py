@@ -144,7 +144,7 @@ def schema_evolution(p: Evolution, seed: int) -> ToolResult:
     before, after = pair(p.change)
     return ToolResult(
         tool="schema-evolution", values=values,
-        units={key: "events" if "events" in key else "" for key in values if key != "safe_first"},
+        units={key: "events" for key in values if "events" in key},
         naive={"unreadable_events": 0.0},
         summary=_summary(p, values),
         formula="producers first: events fail in the gap unless forward compatible; then old data fails unless "

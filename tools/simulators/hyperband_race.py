@@ -96,7 +96,7 @@ def hyperband_race(p: HyperbandRace, seed: int) -> ToolResult:
                 f"{other_name}_makespan_s": other[0].makespan_ms / 1000},
         units={"regret": "fraction", "random_regret": "fraction", "lost_best": "fraction", "makespan_s": "s",
                "utilisation": "fraction", "budget_spent": "epochs", "budget_code": "epochs",
-               "budget_formula": "epochs"},
+               "budget_formula": "epochs", f"{other_name}_makespan_s": "s"},
         naive={"regret": hoped, "makespan_s": first.spent * p.unit_s / p.workers},
         summary=f"{p.strategy} starts {len(first.quantiles)} configurations on {first.spent:,.6g} epochs and ends with "
                 f"one that {regret:.2%} of the space beats (random search on the same budget: {by_chance:.2%}). If "

@@ -99,8 +99,7 @@ class Counts:
               "missed_by_lag", 14),
       ])
 def velocity_feature(p: Velocity, seed: int) -> ToolResult:
-    """Counts a card's transactions in a sliding window as a fraud check would see them: exact, in buckets, and with
-    lag.
+    """Counts a card's transactions in a sliding window: exactly, in buckets, and with a delay.
 
     At each transaction the feature is the number of transactions in (now - window, now], itself included, and one above
     `threshold` is blocked (blocked attempts count as well). Buckets: the window is kept as `buckets` counters, the
