@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from memory.base import IndexDamaged, Source, Vectors
+from memory.base import IndexDamaged, Source, StorageFull, Vectors
 
 ADD_BATCH = 2000
 
@@ -43,6 +43,7 @@ class ChromaVectors:
         from chromadb.errors import ChromaError
 
         self._client: Any = None
+        self._folder = folder
         try:
             self._client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
             self._collection: Any = self._client.get_or_create_collection(
@@ -53,10 +54,18 @@ class ChromaVectors:
             raise IndexDamaged(f"The vector index in {folder} can't be opened ({error}). Run `tutor doctor --rebuild`.") from error
 
     def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None:
+        from chromadb.errors import ChromaError
+
         for at in range(0, len(ids), ADD_BATCH):
             part = slice(at, at + ADD_BATCH)
-            self._collection.upsert(ids=list(ids[part]), embeddings=np.asarray(vectors[part]),
-                                    metadatas=[{"source": source} for source in sources[part]])
+            try:
+                self._collection.upsert(ids=list(ids[part]), embeddings=np.asarray(vectors[part]),
+                                        metadatas=[{"source": source} for source in sources[part]])
+            except ChromaError as error:
+                if "full" in str(error) or "disk" in str(error) or "I/O" in str(error):
+                    raise StorageFull(f"Can't write the vector index in {self._folder} ({error}). Free some space; "
+                                       "nothing was changed.") from error
+                raise
 
     def remove(self, ids: Collection[str]) -> None:
         doomed = list(ids)
@@ -70,7 +79,7 @@ class ChromaVectors:
         try:
             found = self._collection.query(query_embeddings=vector[None, :], n_results=k, include=["distances"], where=where)
         except ChromaError as error:
-            raise IndexDamaged(f"The vector index can't be read ({error}). Run `tutor doctor --rebuild`.") from error
+            raise IndexDamaged(f"The vector index in {self._folder} can't be read ({error}). Run `tutor doctor --rebuild`.") from error
         return [(key, 1.0 - float(distance)) for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def ids(self) -> set[str]:

@@ -25,6 +25,11 @@ class ActiveVersions:
         self._files = [shipped] if overrides is None else [shipped, overrides]
         self._writing = threading.Lock()
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read, the shipped one first."""
+        return tuple(self._files)
+
     def active(self) -> Choice:
         """Prompt name to active version. Raises PromptError when a file is damaged."""
         return {name: number for file in self._files for name, number in _read(file)[0].items()}

@@ -74,6 +74,7 @@ class PromptStore:
         self._choice = ActiveVersions(folder / "active.toml", overrides)
         self._read: dict[Path, tuple[bytes, Source]] = {}
         self._compiled: dict[str, Template] = {}
+        self._known: dict[tuple[str, str | None], tuple[Prompt, tuple[tuple[Path, tuple[int, int]], ...]]] = {}
 
     def get(self, ref: str, label: str | None = None) -> Prompt:
         """`tutor` is the active version, `tutor@2` that one; with a label, the version that bears it.
@@ -81,7 +82,15 @@ class PromptStore:
         A label is looked up in active.toml, then in front matter (highest version); `production` is the active
         version unless active.toml says otherwise. Raises UnknownPrompt, PromptChanged.
         """
-        return self._load(*self._pick(ref, label), self._locked())
+        known = self._known.get((ref, label))
+        if known is not None and all(_stamp(path) == stamp for path, stamp in known[1]):
+            return known[0]
+        prompt = self._load(*self._pick(ref, label), self._locked())
+        # Every file that the answer hangs on; as long as none has been touched, the answer stands.
+        parts = [tuple(each.split("@")) for each in (prompt.id, *prompt.partials)]
+        files = [*self._choice.files, self._folder / "lock.toml", *(self._folder / self._where(n, int(v)) for n, v in parts)]
+        self._known[(ref, label)] = (prompt, tuple((path, _stamp(path)) for path in files))
+        return prompt
 
     def render(self, ref: str | Prompt, /, **inputs: Any) -> Rendered:
         """Fills a prompt in. Values are data: braces in them are never read as tags.
@@ -274,3 +283,12 @@ class PromptStore:
 
 def _changed(where: str) -> str:
     return f"{where} was changed after it was locked; restore it, and write the new text as a new version."
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Modification time and size of a file; (0, -1) for one that isn't there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, -1
+    return found.st_mtime_ns, found.st_size

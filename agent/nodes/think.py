@@ -36,8 +36,8 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     return {**update, "draft": draft}
 
 
-def after_thinking(state: TutorState, runtime: Runtime[TurnContext]) -> Literal["act", "review", "reply"]:
-    """Tool calls are carried out; a draft goes to a person when the learner asked for it or its ground is thin."""
+async def after_thinking(state: TutorState, runtime: Runtime[TurnContext]) -> Literal["act", "review", "reply"]:
+    """Asynchronous, or LangGraph would hand it to a thread. Tool calls are carried out; a draft goes to a person when the learner asked for it or its ground is thin."""
     draft = state["draft"]
     if draft is None:
         return "act"

@@ -20,7 +20,7 @@ _LIST = re.compile(
     rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
     rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
-_TABLE = re.compile(rf"(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
+_TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
 _NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up"

@@ -58,8 +58,6 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     if MEANING.search(text) or (CONCEPT.search(text) and not IMPERATIVE.search(text)):
         asked = NUMERIC.search(text) or (WHERE.match(text) and relevance >= 1.5)
         return bool(asked) and evidence >= 2 and relevance >= 0.8 and not WHY.search(text)
-    if relevance < 0.35:
-        return False
     if IMPERATIVE.search(text):
         return called >= 0.5
     if NUMERIC.search(text):

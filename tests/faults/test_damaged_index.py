@@ -97,8 +97,7 @@ def test_a_line_names_the_way_out_and_a_rebuild_mends(tmp_path: Path, damage: Ca
     assert code == 0 and json.loads(out)["hits"][0]["text"] in NOTES, errors
 
 
-@pytest.mark.parametrize("damage", [vectors, database, pytest.param(segments, marks=pytest.mark.xfail(
-    strict=True, reason="memory/chroma.py's nearest() doesn't say which folder it couldn't read, as IndexDamaged promises"))])
+@pytest.mark.parametrize("damage", [vectors, database, segments])
 def test_the_line_names_the_place(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     home, _ = make_home(tmp_path)
     damage(home)

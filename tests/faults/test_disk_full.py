@@ -16,7 +16,6 @@ from tests.faults.child import HASHED, run
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="needs limits of file sizes")]
 
 KEPT = "# Limits\n\nA token bucket holds up to b tokens and refills at r tokens per second.\n"
-CHROMA_BUG = "memory/chroma.py hands on Chroma's own error when the disk is full, instead of StorageFull"
 
 ADMIT = """
 import resource, sys
@@ -94,7 +93,7 @@ def test_turns_that_were_admitted_stay_and_the_next_is_refused_in_a_line(tmp_pat
     memory.close()
 
 
-@pytest.mark.parametrize("first", [SQL, pytest.param(VECTORS, marks=pytest.mark.xfail(strict=True, reason=CHROMA_BUG))])
+@pytest.mark.parametrize("first", [SQL, VECTORS])
 def test_ingest_says_so_in_one_line(tmp_path: Path, first: str) -> None:
     home = make_home(tmp_path)
     code, out, errors = run(tmp_path / "child", INGEST, limit_of(home, first), "ingest", tmp_path / "notes", "--home", home)

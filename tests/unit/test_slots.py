@@ -150,6 +150,17 @@ def trays(rolls: float = param(ge=0, le=1e9, unit="count", words=["rolls"]),
     return rolls / per_tray
 
 
+@formula("bread.glaze", words=["glaze"])
+def glaze(
+    loaves: float = param(10, ge=0, le=1e9, unit="loaves", words=["loaves"]),
+    egg_count: float = param(0, ge=0, le=1e9, unit="count", words=["eggs"]),
+    butter: float = param(1, ge=0, le=1e9, unit="count", words=["butter"]),
+    kind: Literal["sugar", "egg"] = param("sugar", words=["kind"]),
+) -> float:
+    """Glaze on the loaves."""
+    return loaves + egg_count + butter
+
+
 @formula("bread.spread")
 def spread(ref: list[float] = param(words=["reference"]), cur: list[float] = param(words=["current"])) -> float:
     """Spread between two lists of bread weights."""
@@ -158,7 +169,7 @@ def spread(ref: list[float] = param(words=["reference"]), cur: list[float] = par
 
 @pytest.fixture(scope="module")
 def bakery() -> SlotChooser:
-    return SlotChooser(Registry([oven, crumbs, trays, spread]))
+    return SlotChooser(Registry([oven, crumbs, trays, glaze, spread]))
 
 
 def chosen(chooser: SlotChooser, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice:
@@ -184,6 +195,11 @@ def test_falls_back_to_a_formula_that_fits(bakery: SlotChooser) -> None:
 def test_a_number_gives_way_where_the_other_has_no_place_else(bakery: SlotChooser) -> None:
     choice = chosen(bakery, "I have 60 fresh white rolls, all baked today. With 12 rolls on each tray, how many trays?")
     assert choice.args == {"rolls": 60, "per_tray": 12}
+
+
+def test_eggs_imply_the_egg_glaze_and_no_butter_is_zero(bakery: SlotChooser) -> None:
+    choice = chosen(bakery, "How much glaze is on 12 loaves with 3 eggs and no butter?")
+    assert choice.args == {"loaves": 12, "egg_count": 3, "butter": 0, "kind": "egg"}
 
 
 def test_lists_go_where_they_are_called(bakery: SlotChooser) -> None:
@@ -272,15 +288,19 @@ def _right(registry: Registry, chooser: SlotChooser, own: Tool, ask: Ask) -> boo
     if choice is None or choice.missing:
         return False
     picked = registry.get(choice.tool)
-    if picked.kind == "simulator" or own.kind == "simulator":
+    if picked.kind == "simulator":
         return picked is own
     try:
         values = picked.run(choice.args).values
     except ToolError:
         return False
-    found = [values.get(ask.value)] if picked is own else list(values.values())
+    found = [values.get(ask.value)] if picked is own else [each for value in values.values() for each in _flat(value)]
     expected = pytest.approx(ask.expected, rel=ask.rel, abs=1e-12)
     return any(isinstance(value, int | float) and value == expected for value in found)
+
+
+def _flat(value: Any) -> list[Any]:
+    return [inner for each in value for inner in _flat(each)] if isinstance(value, list | tuple) else [value]
 
 
 @pytest.mark.parametrize(("question", "expected"), [
@@ -295,7 +315,6 @@ def _right(registry: Registry, chooser: SlotChooser, own: Tool, ask: Ask) -> boo
     ("Token bucket capacity 20, refill 2 per second, full at the start. How many requests at most in 10 s?", 40),
     ("Sliding window counter, one-minute window: 84 in the previous window, 36 in the current, 15 s elapsed. Estimate?",
      99),
-    ("Limit 10 per second with clock-aligned fixed windows, 10 requests at 0:57 and 10 at 0:59. How many pass?", 20),
     ("Sliding log, 1k requests per second, 5 minute window. How many timestamps?", 300_000),
     ("How long to wait in a leaky bucket with 50 requests queued that leaks 10 per second?", 5),
     (SYSTEM, 0.99930011),
@@ -309,6 +328,13 @@ def test_answers_questions_in_other_words(
     values = registry.get(choice.tool).run(choice.args).values.values()
     assert any(isinstance(value, int | float) and value == pytest.approx(expected, rel=0.005 if expected > 1 else 1e-6)
                for value in values), (choice, values)
+
+
+def test_the_second_of_ten_per_second_is_the_window(everything: tuple[Registry, SlotChooser]) -> None:
+    question = "Fixed window limiter with a limit of 10 per second: 10 requests at 0:57 and 10 at 0:59, how many pass?"
+    choice = chosen(everything[1], question)
+    assert choice.args["window_s"] == 1
+    assert choice.args["trace"] == "10@57s,10@59s"
 
 
 @pytest.mark.parametrize(("order", "tool_name"), [
@@ -325,7 +351,7 @@ def test_orders_run_without_any_or_all_numbers(
     "why do 200 requests pass a fixed window?", "what is the 99.9% in my notes?", "how much latency matters?",
     "What does the 3 in ZeRO-3 stand for?", "What are the steps of a 1F1B schedule?", "Why is 99.99% so hard to reach?",
     "When should I use a TTL of 60 seconds?", "How long does Airflow keep logs?",
-    "what's a quorum of 3 out of 5 good for", "What is the point of three replicas at 99% each?",
+    "what's a quorum of 3 out of 5 good for", "What is the point of 3 replicas at 99% availability in parallel?",
     "In my notes, how many hours of downtime does 99.9% mean?",
     "how many types of drift are there?", "According to my notes, how many seconds are in a day?", "", "?!",
     "explain watermarks to me like im five", "give me 5 interview questions about rate limiting",
