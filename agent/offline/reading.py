@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from dataclasses import replace
 from itertools import accumulate
 
 from agent.offline.parameters import Phrase, Slot, convert
@@ -11,6 +12,8 @@ from agent.offline.quantities import Quantity, read_quantities
 from agent.offline.series import NumberList, Written, read_lists, read_written
 from agent.offline.vocabulary import FUNCTION, words_of
 
+MONTHLY = re.compile(r"(?i)\s*(?:monthly|registered|total|known)\b[^.;]{0,30}\b(?:users|people|customers|members)\b")
+OF_THEM = re.compile(r"(?i)\s*of (?:them|these|those|whom|which)\b[^.;]{0,40}\b(?:day|daily)\b")
 STOP = re.compile(r"(?<!\d)[,.:]|[,.:](?!\d)|[;?!()\n]")
 REACH = 9
 """Words between a number and what it is called, at most."""
@@ -25,7 +28,7 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = list(words_of(text))
-        self.quantities = read_quantities(text)
+        self.quantities = _active_users(text, read_quantities(text))
         self.lists: list[NumberList] = read_lists(text)
         self.written: list[Written] = read_written(text, self.quantities)
         self.places: dict[str, list[int]] = {}
@@ -124,3 +127,14 @@ class Reading:
             if self.text[start:end] == exact and (assigned or (exact[0].isupper() and exact != "I")):
                 found.append((at, at + 1))
         return found
+
+
+def _active_users(text: str, quantities: list[Quantity]) -> list[Quantity]:
+    """ "90M monthly users, 40% of them on a given day" is 36M users of a day, in one quantity."""
+    for at, (users, share) in enumerate(zip(quantities, quantities[1:], strict=False)):
+        told = users.unit == "count" and share.unit == "fraction"
+        if told and MONTHLY.match(text[users.end: share.start]) and OF_THEM.match(text[share.end: share.end + 80]):
+            both = replace(users, value=users.value * share.value, number=users.value * share.value, end=share.end,
+                           text=text[users.start: share.end], words_after=share.words_after)
+            return [*quantities[:at], both, *quantities[at + 2:]]
+    return quantities

@@ -305,6 +305,7 @@ def _flat(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize(("question", "expected"), [
     ("An app has 40M DAU and each user makes 25 requests a day. Average QPS?", 11_574.07),
+    ("60M monthly users, a quarter of them come on a given day and make 8 requests. Average QPS?", 1388.89),
     ("500k users daily, 20 page views each, peak factor 5. How many requests per second at peak?", 578.7),
     ("Two billion events a day, 500 bytes apiece, retention 90 days, replication factor 2: storage in TB?", 180),
     ("four nines: how many minutes of downtime a year?", 52.56),

@@ -133,7 +133,8 @@ def counter_worst_rolling(
     return 2 * limit - limit * lead // _ms(window_s)
 
 
-@formula("ratelimit.fixed_worst", unit="requests", cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)])
+@formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge"],
+         cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)])
 def fixed_worst(limit: int = param(**_LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
@@ -215,9 +216,7 @@ def log_memory_bytes(
 @formula("ratelimit.reset_s", unit="s", cases=[
     Case({"now_s": 59, "window_s": 60}, {"result": 1.0}, source="arithmetic"),
 ])
-def reset_s(
-    now_s: float = param(words=["now", "at"], **_SECONDS), window_s: float = param(**_WINDOW),
-) -> float:
+def reset_s(now_s: float = param(words=["now", "at"], **_SECONDS), window_s: float = param(**_WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
 

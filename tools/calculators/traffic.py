@@ -14,12 +14,15 @@ class TrafficSheet(Params):
     daily_users: float = param(1e7, ge=1, le=1e10, unit="users",
                                words=["daily users", "daily active users", "dau", "users", "people", "customers"])
     actions_per_user_day: float | None = param(
-        None, ge=0, le=1e5, unit="count", words=["actions", "requests each", "requests per user", "times a day", "each", "reads", "calls", "queries", "searches",
-                                     "page views"],
+        None, ge=0, le=1e5, unit="count",
+        words=["actions", "requests each", "requests per user", "requests", "times a day", "each", "reads", "calls",
+               "queries", "searches", "page views"],
         help="all requests of a user in a day; 10 when no volume is given")
     writes_per_user_day: float | None = param(
-        None, ge=0, le=1e5, unit="count", words=["writes", "posts", "uploads", "new items", "items stored", "store", "items a day", "photos a day", "events a day",
-                                     "messages a day", "records a day", "rows a day", "photos", "events", "messages", "videos", "documents"],
+        None, ge=0, le=1e5, unit="count",
+        words=["writes", "posts", "uploads", "new items", "items stored", "store", "items a day", "photos a day",
+               "events a day", "messages a day", "records a day", "rows a day", "photos", "events", "messages", "videos",
+               "documents"],
         help="items that a user stores in a day; reads follow from read_write when actions aren't given")
     requests_per_day: float | None = param(
         None, ge=0, le=1e15, unit="requests/day", words=["requests a day", "requests per day", "calls a day", "daily requests"],
