@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from agent.evidence import Piece
 from agent.events import Citation, Correction, NumberTag
 from agent.screening import is_planted
-from agent.sentences import NUMBER, content_stems, negated, normal, numbers_in, quote, sentences_of
+from agent.sentences import NUMBER, content_stems, negated, normal, numbers_in, quote, sentences_of, shown_in
 
 MARK = re.compile(r"\s*\[(\d{1,3})\]")
 LABEL = re.compile(r"^\*\*[^*]{1,120}\*\*\s+—\s+")
@@ -132,7 +132,7 @@ def tag_numbers(text: str, citations: Sequence[Citation], computed: Sequence[str
         if key in seen:
             continue
         seen.add(key)
-        step = next((at for at, values in results if key in values), None)
+        step = next((at for at, values in results if shown_in(key, values)), None)
         source = next((c.n for c in citations if key in numbers_in(c.quote)), None)
         if step is not None:
             tags.append(NumberTag(text=found, kind="computed", ref=f"step {step}"))
@@ -207,7 +207,7 @@ def _verdict(sentence: str, marks: Sequence[int], pieces: Sequence[Piece], compu
 def _computed(sentence: str, result: str) -> bool:
     """A sentence that restates a tool's result: all its numbers are there, and it has some."""
     numbers = numbers_in(sentence)
-    return bool(numbers) and numbers <= numbers_in(result)
+    return bool(numbers) and all(shown_in(number, numbers_in(result)) for number in numbers)
 
 
 def _exact(wanted: str, piece: Piece) -> Support | None:

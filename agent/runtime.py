@@ -15,7 +15,7 @@ from memory.threads import Threads
 from memory.traces import Traces
 from prompts.store import PromptStore
 from tools.executor import WorkerExecutor
-from tools.registry import load_tools
+from tools.registry import LazyRegistry
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -35,7 +35,7 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
         if memory is None:
             memory = open_memory(settings.home, wait_s=settings.wait_s, progress=progress)
             stack.callback(memory.close)
-        registry = registry or load_tools()
+        registry = registry or LazyRegistry()
         fallback = offline_model(memory, registry)
         opened = OpenModel(model, "scripted") if model is not None else open_model(
             settings.model, lambda: fallback, stack, settings.base_url, settings.model_timeout_s)
@@ -50,9 +50,8 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
 
 def offline_model(memory: Memory, registry: Registry) -> BaseChatModel:
     """The embedded reasoner over a home."""
-    from agent.offline.moves import Reasoning
+    from agent.offline.moves import LazyChooser, Reasoning
     from agent.offline.reasoner import OfflineReasoner
-    from agent.offline.slots import SlotChooser
 
-    reasoning = Reasoning(memory.store, memory.errata, SlotChooser(registry), memory.index.mentions, memory.index.known)
+    reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry), memory.index.mentions, memory.index.known)
     return OfflineReasoner(reasoning=reasoning)

@@ -80,6 +80,16 @@ def numbers_in(text: str) -> frozenset[str]:
     return frozenset(_canonical(match) for match in NUMBER.findall(text))
 
 
+def shown_in(number: str, values: frozenset[str]) -> bool:
+    """Whether a number is one of `values`, as printed or rounded to the digits that it shows (at least three)."""
+    if number in values:
+        return True
+    if len(number.replace(".", "").lstrip("0")) < 3:
+        return False
+    places = len(number.partition(".")[2])
+    return any(len(value) > len(number) and abs(float(value) - float(number)) <= 0.5 * 10**-places * 1.0000001 for value in values)
+
+
 def negated(text: str) -> bool:
     """Whether an odd number of negations stands in the text."""
     return len(NEGATION.findall(text)) % 2 == 1

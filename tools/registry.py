@@ -40,6 +40,19 @@ class Registry:
         raise ToolError(f"There is no tool called {name!r}. {hint}")
 
 
+class LazyRegistry(Registry):
+    """All tools, imported when one is first asked for: most questions need none, and hundreds of schemas take a second."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Tool] | None = None
+
+    @property
+    def _tools(self) -> dict[str, Tool]:  # type: ignore[override]
+        if self._loaded is None:
+            self._loaded = load_tools()._tools
+        return self._loaded
+
+
 def load_tools() -> Registry:
     """Imports every module of tools.calculators and tools.simulators. A new file there is found by itself."""
     import tools.calculators

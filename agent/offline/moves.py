@@ -25,12 +25,15 @@ from agent.sentences import content_stems
 from memory.base import Source
 from memory.errata import Errata
 from memory.ingest.markdown import plain
+from tools.registry import Registry
 
 BUDGET_WORDS = 200
 SHORT_WORDS = 60
 SIDE_WORDS = 55
 MAX_SEARCHES = 4
 SEARCH = "search_notes"
+MAY_COMPUTE = re.compile(r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|nines?|million|billion|dozen|hundred|thousand|"
+                         r"run|simulat\w*|plot|show me|comput\w*|calculat\w*|estimat\w*|how (?:many|much|long|big|large|often|likely|available))\b")
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,23 @@ class ToolChooser(Protocol):
     """Reads quantities out of plain language. `previous` is the last call's (tool, args), for "now with 64 GPUs"."""
 
     def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None: ...
+
+
+class LazyChooser:
+    """The slot chooser, made when a question may want a number for the first time: it reads every tool's schema."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._chooser: ToolChooser | None = None
+
+    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None:
+        if previous is None and not MAY_COMPUTE.search(question):
+            return None
+        if self._chooser is None:
+            from agent.offline.slots import SlotChooser
+
+            self._chooser = SlotChooser(self._registry)
+        return self._chooser.choose(question, previous)
 
 
 @dataclass(frozen=True)
@@ -113,9 +133,7 @@ class Reasoning:
         computed = [r for r in talk.returned if r.tool != SEARCH]
         if computed or self.chooser is None or look.intent in ("quiz", "quiz_answer", "hint", "give_up"):
             return None
-        previous = next(((past.pending["tool"], past.pending["args"]) for past in reversed(talk.history)
-                         if past.pending.get("kind") == "tool"), None)
-        choice = self.chooser.choose(look.question, previous)
+        choice = self.chooser.choose(look.question, _last_call(talk))
         if choice is None or not may(choice.tool):
             return None
         if choice.missing:
@@ -156,7 +174,7 @@ class Reasoning:
     def _draft(self, look: Understanding, talk: Conversation) -> Draft:
         computed = [r for r in talk.returned if r.tool != SEARCH]
         if computed:
-            return self._computed(look, computed)
+            return self._computed(look, talk, computed)
         found = self._pieces(talk)
         if look.intent == "quiz":
             return self._quiz(look, talk, found)
@@ -238,7 +256,7 @@ class Reasoning:
         ordered = tuple(unit for group in groups.values() for unit in group)
         return Selection(ordered, flaws), "\n\n".join(parts)
 
-    def _computed(self, look: Understanding, computed: Sequence[Returned]) -> Draft:
+    def _computed(self, look: Understanding, talk: Conversation, computed: Sequence[Returned]) -> Draft:
         last = computed[-1]
         if last.failed or last.result is None:
             return Draft(f"That can't be computed as asked: {last.text}", "clarify", context={"topic": look.topic, "query": look.query})
@@ -250,15 +268,19 @@ class Reasoning:
         lines.extend(["", *shown[:8]] if len(shown) > 1 else [])
         if result.get("formula"):
             lines.extend(["", f"Formula: `{result['formula']}`"])
-        taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items() if not isinstance(value, list | dict))
+        taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items() if value is not None and not isinstance(value, list | dict))
         if taken:
             lines.extend(["", f"Computed with {taken}."])
+        choice = self.chooser.choose(look.question, _last_call(talk)) if self.chooser else None
+        if choice is not None and choice.assumed:
+            lines.extend(["", "Not given, so taken as: " + "; ".join(choice.assumed[:6]) + "."])
         if result.get("assumptions"):
             lines.extend(["", "Assumed: " + "; ".join(result["assumptions"]) + "."])
         lines.extend(f"\nNote: {warning}" for warning in result.get("warnings", [])[:2])
         return Draft("\n".join(lines).strip(), "answered", "Which input would you change to see what it does?",
                      {"topic": look.topic, "query": look.query,
-                      "pending": {"kind": "tool", "tool": str(result.get("tool", last.tool)).split("@")[0], "args": result.get("args", {})}})
+                      "pending": {"kind": "tool", "tool": str(result.get("tool", last.tool)).split("@")[0], "args": result.get("args", {})}},
+                     own_voice=True)
 
     # ---- pedagogy
 
@@ -374,6 +396,12 @@ def _calls(thought: str, calls: Sequence[tuple[str, dict[str, Any]]]) -> AIMessa
     return AIMessage(content=thought, tool_calls=[
         {"name": name, "args": args, "id": "call_" + hashlib.sha256(f"{at}{name}{json.dumps(args, sort_keys=True, default=str)}".encode()).hexdigest()[:12]}
         for at, (name, args) in enumerate(calls)])
+
+
+def _last_call(talk: Conversation) -> tuple[str, Mapping[str, Any]] | None:
+    """The last computation of the conversation, which "now with 64 GPUs" changes."""
+    return next(((past.pending["tool"], past.pending["args"]) for past in reversed(talk.history[-2:])
+                 if past.pending.get("kind") == "tool"), None)
 
 
 def _points_nowhere(question: str) -> bool:
