@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.evidence import Piece
 from agent.events import Citation, Correction
+from agent.evidence import Piece
 from agent.sentences import content_stems, quote
 from memory.errata import Errata, Erratum
 

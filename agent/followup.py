@@ -39,8 +39,9 @@ META = re.compile(r"(?i)\b(?:(?:what )?(?:do|does) (?:my|the) (?:notes?|course|d
 
 NUMERALS = {"first": 1, "1st": 1, "one": 1, "second": 2, "2nd": 2, "two": 2, "third": 3, "3rd": 3, "three": 3, "fourth": 4, "4th": 4,
             "four": 4, "fifth": 5, "5th": 5, "five": 5, "last": -1}
+OUTWARD = re.compile(r"(?i)\b(?:it|its|they|them|the other)\b")
 SHORT_STEMS = 3
-ASKING = frozenset("explain describe tell detail details more elaborate expand go into about".split())
+ASKING = frozenset(["explain", "describe", "tell", "detail", "details", "more", "elaborate", "expand", "go", "into", "about"])
 
 
 @dataclass(frozen=True)
@@ -158,10 +159,9 @@ def _follow_up(question: str, last: Past) -> Resolved:
     if not refers and (len(stems) > 1 or not stems or stems - shared):
         # A question with words of its own is a new one, however short, unless it leans on the last with a pronoun.
         return Resolved(question, "new", topic_of(question) or last.topic)
-    if refers and len(stems) >= 5 and not re.match(r"(?i)^\s*(?:and|but|what about|how about)\b", question) and not DIFFER.search(question):
-        # Long enough to stand alone; the pronoun most likely points inside the sentence.
-        if not re.search(r"(?i)\b(?:it|its|they|them|the other)\b", question):
-            return Resolved(question, "new", topic_of(question))
+    # Long enough to stand alone; the pronoun most likely points inside the sentence.
+    if refers and len(stems) >= 5 and not re.match(r"(?i)^\s*(?:and|but|what about|how about)\b", question) and not DIFFER.search(question) and not OUTWARD.search(question):
+        return Resolved(question, "new", topic_of(question))
     bare = OPENER.sub("", PRONOUN.sub(" ", question)).strip(" ?.!,")
     own = " ".join(re.findall(r"[\w'/+-]+", bare))
     if re.match(r"(?i)^\s*(?:and |but |so )?(?:what|how) about\b", question) and len(stems) <= SHORT_STEMS:

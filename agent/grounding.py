@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from agent.evidence import Piece
 from agent.events import Citation, Correction, NumberTag
+from agent.evidence import Piece
 from agent.screening import is_planted
 from agent.sentences import NUMBER, content_stems, negated, normal, numbers_in, quote, sentences_of, shown_in
 

@@ -16,6 +16,6 @@ def render_passages(parts: Parts, rows: Sequence[dict[str, Any]]) -> tuple[str, 
         return f"{len(rows)} passages", {}
     found = pieces(rows, parts.memory.store)
     shown = [{"n": p.n, "document": p.passage.document, "heading": " > ".join(p.passage.heading), "text": p.passage.text} for p in found]
-    mark = fence([text for row in shown for text in (row["document"], row["heading"], row["text"])])
+    mark = fence([str(row[key]) for row in shown for key in ("document", "heading", "text")])
     rendered = parts.prompts.render("passages", fence=mark, passages=shown)
     return rendered.text, {rendered.prompt.name: str(rendered.prompt.version)}

@@ -92,7 +92,7 @@ async def _call(parts: Parts, model: Any, messages: Sequence[BaseMessage], name:
             message = await _streamed(model, messages)
         else:
             message = await model.ainvoke(messages)
-        used = message.usage_metadata or {}
+        used: dict[str, Any] = dict(message.usage_metadata or {})
         span.set_attribute(tracing.INPUT_TOKENS, used.get("input_tokens", 0))
         span.set_attribute(tracing.OUTPUT_TOKENS, used.get("output_tokens", 0))
     return message
@@ -170,7 +170,7 @@ def _with_written_call(message: AIMessage, tools: Sequence[dict[str, Any]]) -> A
 
 
 def _added(before: dict[str, float], message: AIMessage) -> dict[str, float]:
-    used = message.usage_metadata or {}
+    used: dict[str, Any] = dict(message.usage_metadata or {})
     return {"input_tokens": before["input_tokens"] + used.get("input_tokens", 0),
             "output_tokens": before["output_tokens"] + used.get("output_tokens", 0), "cost_usd": before["cost_usd"]}
 

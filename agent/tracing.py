@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from memory.traces import SpanRow, Traces
 
@@ -45,9 +45,10 @@ class Tracer:
         self.exporter = HomeExporter(traces)
         # No resource detectors: they cost start-up time and look at the machine.
         self._provider = TracerProvider(resource=Resource({"service.name": "tutor"}), shutdown_on_exit=False)
-        self._provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        # It has an exporter's three methods; inheriting them would import the SDK with this module.
+        self._provider.add_span_processor(SimpleSpanProcessor(cast(Any, self.exporter)))
         if otlp_endpoint:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -58,8 +58,8 @@ class Tutor:
         task.add_done_callback(self._running.discard)
         task.add_done_callback(lambda _: events.put_nowait(None))
         yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
-        while (event := await events.get()) is not None:
-            yield event
+        while (told := await events.get()) is not None:
+            yield told
         await task
 
     async def ask(self, request: TurnRequest) -> Answer:

@@ -25,11 +25,11 @@ BATCH_TOKENS = 768
 STOP_WEIGHT = 0.4
 
 # Function words and the words that questions are made of: present everywhere, they tell passages apart badly.
-STOPWORDS = frozenset(
-    "a an and are as at be been but by can could did do does for from had has have how i if in into is it its me my of"
-    " on or our should so that the their them then there these they this to was we were what when where which who why"
-    " will with would you your tell explain about give some mean means".split()
-)
+STOPWORDS = frozenset((
+    "a an and are as at be been but by can could did do does for from had has have how i if in into is it "
+    "its me my of on or our should so that the their them then there these they this to was we were what "
+    "when where which who why will with would you your tell explain about give some mean means"
+).split())
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,14 @@ class MiniLM:
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._workers = workers
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        # Untyped on purpose: its stub says that any token's id may be None.
+        tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer = tokenizer
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._start = self._tokenizer.token_to_id("[CLS]")
-        self._stop = self._tokenizer.token_to_id("[SEP]")
-        self._colon = self._tokenizer.token_to_id(":")
+        self._start: int = self._tokenizer.token_to_id("[CLS]")
+        self._stop: int = self._tokenizer.token_to_id("[SEP]")
+        self._colon: int = self._tokenizer.token_to_id(":")
         # Function words and punctuation tell nothing apart, so their vectors aren't kept: half the space and time.
         self._dull = np.array([at for token, at in self._tokenizer.get_vocab().items()
                                if token in STOPWORDS or not any(char.isalnum() for char in token)])

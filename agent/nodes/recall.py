@@ -11,8 +11,8 @@ from langgraph.runtime import Runtime
 
 from agent import tracing
 from agent.context import TurnContext
-from agent.evidence import numbered
 from agent.events import Acted, Observed
+from agent.evidence import numbered
 from agent.offline.conversation import past_from
 from agent.offline.understand import understand
 from agent.passages_text import render_passages

@@ -8,8 +8,8 @@ from langgraph.runtime import Runtime
 
 from agent.context import TurnContext
 from agent.corrections import corrections_for, with_corrections
+from agent.events import Answer, Citation, Correction, Step, Usage
 from agent.evidence import pieces
-from agent.events import Answer, Citation, Usage
 from agent.grounding import tag_numbers
 from agent.state import TutorState
 
@@ -27,7 +27,7 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     elif decision.get("type") == "edit":
         text = str(decision.get("text"))
         citations = [c for c in citations if f"[{c.n}]" in text]
-    corrections = []
+    corrections: list[Correction] = []
     if status in ("answered", "abstained") and decision.get("type") not in ("reject", "edit"):
         found = corrections_for(request["question"], citations, pieces(state["evidence"], parts.memory.store), parts.memory.errata,
                                 draft["context"])
@@ -37,9 +37,10 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     results = [_text(result) for result in state["results"]]
     answer = Answer(
         id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,
-        numbers=tag_numbers(text, citations, results, request["question"], corrections), corrections=corrections, steps=state["steps"],
+        numbers=tag_numbers(text, citations, results, request["question"], corrections), corrections=corrections,
+        steps=[Step(**step) for step in state["steps"]],
         follow_up=draft["follow_up"] if status == "answered" else None, model=draft.get("model", parts.model_name),
-        prompts=state["prompts"], usage=Usage(**state["usage"]), confidence=round(draft["confidence"], 3),
+        prompts=state["prompts"], usage=Usage.model_validate(state["usage"]), confidence=round(draft["confidence"], 3),
         notices=state["notices"], context=draft["context"])
     return {"answer": answer.model_dump(mode="json"), "messages": []}
 

@@ -25,8 +25,7 @@ ASKS_NUMBER = re.compile(r"(?i)\b(?:what|which) (?:tcp |udp |default |network )?
 LIVE = re.compile(r"(?i)\b(?:right now|at the moment|currently running|today'?s (?:price|weather|date)|as of (?:now|today)|our (?:production )?(?:cluster|team|company|database|servers?)\b.*\b(?:now|today|currently))\b")
 PERSONAL = re.compile(r"(?i)\b(?:phone number|home address|e-?mail address|date of birth|password|social security|who wrote (?:these|the|my) notes)\b")
 # Words that look like names but are the language of the field or of questions.
-COMMON_NAMES = frozenset("what which who why how when where is are do does can could should would will i my the a an in on of for explain compare "
-                         "describe tell give list name define if since because no yes and or but according hi hello please let".split())
+COMMON_NAMES = frozenset(["what", "which", "who", "why", "how", "when", "where", "is", "are", "do", "does", "can", "could", "should", "would", "will", "i", "my", "the", "a", "an", "in", "on", "of", "for", "explain", "compare", "describe", "tell", "give", "list", "name", "define", "if", "since", "because", "no", "yes", "and", "or", "but", "according", "hi", "hello", "please", "let"])
 
 
 def preferred_source(pieces: Sequence[Piece]) -> Source:

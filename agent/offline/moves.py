@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from langchain_core.messages import AIMessage
 
 from agent.evidence import Piece, Shelf, pieces, where
-from agent.followup import Past
 from agent.offline import phrases
 from agent.offline.compose import points, render
 from agent.offline.conversation import Conversation, Returned
@@ -98,7 +97,10 @@ class Reasoning:
         quick = self._without_search(look, talk)
         if quick is not None:
             return _message(quick)
-        may = (lambda name: tool_names is None or name in tool_names)
+
+        def may(name: str) -> bool:
+            return tool_names is None or name in tool_names
+
         if (call := self._computation(look, talk, may)) is not None:
             return call
         if (wanted := self._searches(look, talk)) and may(SEARCH):

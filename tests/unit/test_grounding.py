@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.evidence import Piece
 from agent.events import Citation
+from agent.evidence import Piece
 from agent.grounding import find_support, ground, tag_numbers
 from memory.base import Passage
 from memory.ingest.markdown import parse_markdown

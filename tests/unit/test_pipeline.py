@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from sqlite3 import IntegrityError
 
 import pytest
 

@@ -129,7 +129,7 @@ def canary(p: Canary, seed: int) -> ToolResult:
 
 def _at_least(c: int, n: int, p: float) -> float:
     """P[Bin(n, p) >= c]."""
-    from scipy.special import betainc  # type: ignore[import-untyped]
+    from scipy.special import betainc
 
     if c <= 0:
         return 1.0

@@ -112,7 +112,7 @@ def _unlimited(p: Queue, mu: float) -> dict[str, float]:
 
 def _limited(p: Queue, mu: float, limit: int) -> dict[str, float]:
     import numpy as np
-    from scipy.special import gammainc, gammaincc, gammaln  # type: ignore[import-untyped]
+    from scipy.special import gammainc, gammaincc, gammaln
 
     erlangs, servers = p.arrival_rps / mu, p.servers
     n = np.arange(servers + limit + 1)

@@ -82,7 +82,7 @@ def token_bucket(times: Ints, costs: Ints, burst: int, per_ms: Fraction) -> Bool
     last = 0
     for index, (now, price) in enumerate(zip(times.tolist(), _prices(costs, unit), strict=False)):
         tokens += (now - last) * gain
-        if tokens > full:  # noqa: PLR1730 (calling min would cost a quarter of the loop)
+        if tokens > full:
             tokens = full
         last = now
         if tokens >= price:
@@ -125,7 +125,7 @@ def _leaky(times: Ints, costs: Ints, burst: int, per_ms: Fraction) -> tuple[Bool
     full = burst * unit
     empty_at = 0
     for index, (now, amount) in enumerate(zip((times * leak).tolist(), _prices(costs, unit), strict=False)):
-        if empty_at < now:  # noqa: PLR1730 (as above)
+        if empty_at < now:
             empty_at = now
         if empty_at + amount <= now + full:
             leaves.append(empty_at)
