@@ -149,6 +149,8 @@ class Tool:
         try:
             result = self._run(checked, seed)
         except ArithmeticError as error:
+            if self.kind == "simulator":
+                raise  # closed formulas run out of the numbers' range; a simulator that does is broken
             raise ToolError(f"{self.name}: these numbers have no finite result ({error}); take values less extreme.") from error
         if not _finite([result.values, result.naive, result.series]):
             raise ToolError(f"{self.name}: these numbers have no finite result; take values less extreme.")
