@@ -11,6 +11,7 @@ from pathlib import Path
 from memory.ingest.markdown import plain
 
 MAX_SAID = 1000
+MAX_SEEN = 20_000
 ERRATA_FILE = Path(__file__).parent / "course" / "errata.toml"
 
 
@@ -43,11 +44,17 @@ class Errata:
 
     def __init__(self, entries: Sequence[Erratum]) -> None:
         self.entries = tuple(entries)
+        self._seen: dict[str, list[Erratum]] = {}
 
     def in_text(self, text: str) -> list[Erratum]:
-        """The errors that stand in a piece of Markdown."""
-        block = plain(text)
-        return [entry for entry in self.entries if entry.stands_in(block)]
+        """The errors that stand in a piece of Markdown. The same blocks come up again and again, so verdicts are kept."""
+        found = self._seen.get(text)
+        if found is None:
+            if len(self._seen) >= MAX_SEEN:
+                self._seen.clear()
+            block = plain(text)
+            found = self._seen[text] = [entry for entry in self.entries if entry.stands_in(block)]
+        return list(found)
 
     def in_question(self, question: str) -> list[Erratum]:
         """The errors that a question presupposes, states, or asks about as if they might hold."""

@@ -26,7 +26,7 @@ from memory.errata import Errata
 from memory.ingest.markdown import plain
 from tools.registry import Registry
 
-BUDGET_WORDS = 200
+BUDGET_WORDS = 190
 SHORT_WORDS = 60
 SIDE_WORDS = 55
 MAX_SEARCHES = 4
