@@ -21,15 +21,20 @@ ORDER = (
     r"|\bnew (?:instructions?|system prompt)\s*:|<\|?(?:system|im_start)|\[/?(?:inst|system)\]|###\s*(?:system|instruction)\b|\bsystem (?:override|prompt override)\b"
     r"|\b(?:decode|base64)\b[^.?!]{0,80}\b(?:follow|execute|obey|carry out|do what|run it)\b"
     r"|\b(?:delete|erase|wipe|remove)\b[^.?!]{0,20}\b(?:all|every|the|other|your)\b[^.?!]{0,20}\b(?:documents|files|notes|database|threads|learners|memory|index)\b[^.?!]{0,20}(?:now|immediately|at once|!|$)"
-    r"|\brm -rf\b|\bexfiltrate\b"
+    r"|\bexfiltrate\b"
 )
 PLANTED = (
-    r"^\W*(?:system|assistant|developer)\s*:|"
+    r"^\W*(?:system|assistant|developer)\s*:\s|"
     r"\b(?:note|message|instruction|attention|important|memo|reminder|hint|info)s?\b[^.?!\n]{0,25}\b(?:to|for)\b[^.?!\n]{0,20}\b(?:ai|a\.i\.|llms?|language models?|assistants?|chatbots?|the model|bots?|gpt|agents? reading)\b"
     r"|\b(?:ai|llm|assistants?|language models?|chatbots?|models?)\b[^.?!\n]{0,40}\b(?:reading|processing|summari[sz]ing|that reads?|who reads?|indexing)\b[^.?!\n]{0,30}\b(?:this|these|it)\b[^.?!\n]{0,60}\b(?:must|should|shall|has to|have to|needs? to|is to|are to)\b"
     r"|\b(?:must|should|always|please|only|first|then|instead,?)\b[^.?!\n]{0,30}\b(?:tell|ask|urge|instruct|direct|send|redirect)\b[^.?!\n]{0,20}\b(?:the )?(?:user|learner|reader|human|student|person)s?\b[^.?!\n]{0,40}\b(?:password|key|credentials?|click|visit|paste|log ?in|download|call|pay|e-?mail)\b"
     r"|\b(?:begin|start|end|finish|close|prefix|append)\b[^.?!\n]{0,20}\b(?:every|each|all|your|the)\b[^.?!\n]{0,15}\b(?:answers?|repl(?:y|ies)|responses?|output|messages?)\b[^.?!\n]{0,20}\b(?:with|by)\b"
     r"|\b(?:reply|respond|answer)\b[^.?!\n]{0,15}\b(?:only|exactly|nothing but)\b[^.?!\n]{0,30}(?:[\"'“]|with the word)"
+    r"|\bif you(?:'re| are) (?:an? |the )?(?:ai|a\.i\.|llm|language model|assistant|chatbot|model)\b"
+    r"|\b(?:note|message|instruction)s? (?:to|for) (?:all )?(?:graders?|models?|evaluators?|judges?)\b"
+    r"|</?(?:passages?|system|instructions?|context|documents?|user|assistant)>"
+    r"|\b(?:json|code|command|call|script|snippet)\b[^.?!\n]{0,25}\b(?:is to be|must be|has to be|should be)\b[^.?!\n]{0,15}\b(?:executed|run|called|carried out)\b"
+    r"|\{\s*[\"'](?:tool|tool_name|function)[\"']\s*:"
     r"|\bdo not (?:mention|reveal|tell)\b[^.?!\n]{0,40}\b(?:this|these) (?:note|instruction|message)s?\b"
 )
 ABOUT = re.compile(
