@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EXTRAS = {"openai": "langchain-openai", "anthropic": "langchain-anthropic", "ollama": "langchain-ollama"}
 NO_KEY = "not-needed"
+LOCAL_CONTEXT = 8192
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _local(path: Path, stack: ExitStack, timeout_s: float) -> OpenModel:
     from agent.gguf import LocalModelError, serve_gguf
 
     try:
-        url = stack.enter_context(serve_gguf(path))
+        url = stack.enter_context(serve_gguf(path, context=LOCAL_CONTEXT))
     except LocalModelError as error:
         raise UnknownModel(str(error)) from error
     options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0, "max_tokens": 400,

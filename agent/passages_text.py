@@ -10,10 +10,16 @@ from agent.evidence import pieces
 from prompts.fence import fence
 
 
+SMALL_MODEL_PASSAGES = 3
+
+
 def render_passages(parts: Parts, rows: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
     """(text, {prompt name: version}). The offline reasoner reads the rows themselves, so for it nothing is rendered."""
     if parts.model_name == "offline":
         return f"{len(rows)} passages", {}
+    if parts.text_calls:
+        # Models that write their calls as text are small ones with small contexts: the best few passages must do.
+        rows = sorted(sorted(rows, key=lambda row: -row["score"])[:SMALL_MODEL_PASSAGES], key=lambda row: row["n"])
     found = pieces(rows, parts.memory.store)
     shown = [{"n": p.n, "document": p.passage.document, "heading": " > ".join(p.passage.heading), "text": p.passage.text} for p in found]
     mark = fence([str(row[key]) for row in shown for key in ("document", "heading", "text")])

@@ -13,13 +13,14 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Syst
 
 from agent import tracing
 from agent.context import Parts, TurnContext
-from agent.offered import offered_tools
+from agent.offered import MAX_TOOLS, offered_tools
 from agent.state import TutorState
 from agent.textcalls import Answer as WrittenAnswer
 from agent.textcalls import ToolCall, json_schema, parse_call
 
 ATTEMPTS = 2
 BACKOFF_S = 0.4
+SMALL_MODEL_TOOLS = 1
 
 
 @dataclass
@@ -40,7 +41,8 @@ async def ask_model(state: TutorState, context: TurnContext, offer_tools: bool) 
         rendered = parts.prompts.get("tutor")
         message = await _call(parts, parts.model, list(state["messages"]), parts.model_name, context)
         return Reply(message, _added(state["usage"], message), {"tutor": str(rendered.version)}, [], "offline")
-    tools = offered_tools(parts.registry, state["request"]["question"]) if offer_tools else []
+    most = SMALL_MODEL_TOOLS if parts.text_calls else MAX_TOOLS
+    tools = offered_tools(parts.registry, state["request"]["question"], most) if offer_tools else []
     system, prompts = _system(parts, state, tools)
     messages: list[BaseMessage] = [SystemMessage(system), *_wire_messages(state["messages"], parts.text_calls)]
     model: Any = parts.model
@@ -78,6 +80,7 @@ async def _with_retry(parts: Parts, model: Any, messages: Sequence[BaseMessage],
                                           min(parts.settings.model_timeout_s, context.left()))
         except TimeoutError:
             last = f"no answer within {parts.settings.model_timeout_s:g} s"
+            break  # a second wait as long would leave no time for the offline reasoner
         except parts.provider_errors as error:
             last = _short(error)
             if not _worth_retrying(error):
