@@ -9,7 +9,6 @@ from agent.context import Parts
 from agent.evidence import pieces
 from prompts.fence import fence
 
-
 SMALL_MODEL_PASSAGES = 3
 
 
