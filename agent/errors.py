@@ -5,7 +5,7 @@
     ├── UnknownModel       no such model, or its package or key is missing
     ├── ModelUnavailable   the provider is down, refused, or answered nonsense twice
     ├── TurnTimeout        the deadline passed
-    └── BudgetSpent        steps, tokens or money ran out
+    └── BudgetSpent        the turn's tokens ran out
 """
 
 from __future__ import annotations

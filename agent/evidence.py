@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from memory.base import Hit, Passage, Source
+from memory.base import Hit, Passage
 
 
 class Shelf(Protocol):
@@ -61,7 +61,3 @@ def pieces(rows: Sequence[dict[str, Any]], shelf: Shelf) -> list[Piece]:
 def where(passage: Passage) -> str:
     """A passage's place for a reader: its document and heading path."""
     return " > ".join(dict.fromkeys([passage.document, *passage.heading]))
-
-
-def best_similarity(every: Sequence[Piece], source: Source | None = None) -> float:
-    return max((piece.similarity for piece in every if source in (None, piece.passage.source)), default=0.0)

@@ -12,8 +12,8 @@ from pathlib import Path
 class Settings:
     """`home` is the folder of everything kept; `model` names a chat model ("offline", "openai:gpt-…", "gguf:FILE").
 
-    Bounds of a turn: `max_steps` rounds of the loop, `max_tokens` in all model calls, `deadline_s` wall time,
-    `max_cost_usd` money. `review_below` is the grounding confidence under which a draft goes to a person.
+    Bounds of a turn: `max_steps` rounds of the loop, `max_tokens` in all model calls, `deadline_s` wall time.
+    `review_below` is the grounding confidence under which a draft goes to a person.
     """
 
     home: Path
@@ -21,14 +21,12 @@ class Settings:
     base_url: str | None = None
     max_steps: int = 6
     max_tokens: int = 60_000
-    max_cost_usd: float = 1.0
     deadline_s: float = 120.0
     model_timeout_s: float = 60.0
     tool_timeout_s: float = 10.0
     review_below: float = 0.25
     wait_s: float = 10.0
     otlp_endpoint: str | None = None
-    capture_content: bool = False
 
 
 def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -43,7 +41,6 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
         "model": env.get("TUTOR_MODEL") or "offline",
         "base_url": env.get("TUTOR_BASE_URL") or None,
         "otlp_endpoint": env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
-        "capture_content": env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "").lower() == "true",
     }
     values.update({key: value for key, value in overrides.items() if value is not None})
     if "home" in values:

@@ -1,6 +1,6 @@
 """Every span and attribute name, after OpenTelemetry's GenAI conventions (v1.41), and the local exporter.
 
-Content is left out unless it is switched on: traces hold names, sizes and times.
+Message text is never in a trace: it holds names, sizes and times.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ CONVERSATION = "gen_ai.conversation.id"
 REQUEST_MODEL = "gen_ai.request.model"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
-FINISH_REASONS = "gen_ai.response.finish_reasons"
 TOOL_NAME = "gen_ai.tool.name"
 TOOL_CALL = "gen_ai.tool.call.id"
 ERROR_TYPE = "error.type"

@@ -19,12 +19,12 @@ async def observe(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str,
     settings = runtime.context.parts.settings
     runtime.context.left()
     used = state["usage"]
-    if used["input_tokens"] + used["output_tokens"] > settings.max_tokens * 1.5 or used["cost_usd"] > settings.max_cost_usd * 1.5:
-        raise BudgetSpent(f"The turn used up its budget ({settings.max_tokens} tokens, {settings.max_cost_usd:g} USD). "
-                          "Ask a smaller question.")
+    tokens = used["input_tokens"] + used["output_tokens"]
+    if tokens > settings.max_tokens * 1.5:
+        raise BudgetSpent(f"The turn used up its budget of {settings.max_tokens} tokens. Ask a smaller question.")
     calls = [(step["tool"], str(sorted(step["args"].items()))) for step in state["steps"] if step["tool"]]
     circling = bool(calls) and calls.count(calls[-1]) >= REPEATS
-    spent = used["input_tokens"] + used["output_tokens"] > settings.max_tokens or used["cost_usd"] > settings.max_cost_usd
+    spent = tokens > settings.max_tokens
     if circling or spent:
         why = "The same call came back three times" if circling else "The budget is used up"
         return {"rounds": settings.max_steps - 1, "notices": [*state["notices"], f"{why}; I answer with what is there."]}

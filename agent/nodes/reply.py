@@ -6,6 +6,7 @@ from typing import Any
 
 from langgraph.runtime import Runtime
 
+from agent import tracing
 from agent.context import TurnContext
 from agent.corrections import corrections_for, with_corrections
 from agent.events import Answer, Citation, Correction, Step, Usage
@@ -34,6 +35,9 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
         if found:
             status = "answered"
             text, citations, corrections = with_corrections(text, citations, found)
+    if runtime.context.span is not None:
+        runtime.context.span.set_attribute(tracing.PROMPTS, [f"{name}@{version}" for name, version in sorted(state["prompts"].items())])
+        runtime.context.span.set_attribute(tracing.CONFIDENCE, draft["confidence"])
     results = [_text(result) for result in state["results"]]
     answer = Answer(
         id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,

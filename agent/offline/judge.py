@@ -14,7 +14,6 @@ Verdict = Literal["enough", "weak", "none"]
 
 ENOUGH, WEAK = 0.44, 0.33
 NOTES_MATCH, COURSE_MARGIN = 0.34, 0.15
-NAMED_MATCH = 0.5
 NAMED_RESCUE = 0.62
 
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")

@@ -14,7 +14,6 @@ EMPTY = "There was no question. Ask me about something in your notes, for exampl
 GIBBERISH = "I couldn't read a question in that. Which topic of your notes is it about?"
 NOTHING = "Your notes and the course don't hold an answer to that, so I won't guess."
 WHAT_DO_YOU_MEAN = "I can't tell what that points to, since nothing came before it. Which topic do you mean?"
-WEAK = "I'm not sure what you mean. Is it about one of these?"
 COURSE_ONLY = "Your notes don't cover this; the course does:"
 FEELINGS = ("That's understandable. A calm half hour on one topic helps more than skimming all of them: say \"quiz me\" with a topic, or ask me to "
             "explain the one that worries you most.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -45,10 +44,6 @@ def grade(answer: str, expected: str) -> tuple[float, list[str]]:
                if content_stems(word) and not content_stems(word) <= given]
     # An answer in a learner's words needs not repeat all of a sentence: half of its content words is a full answer.
     return min(1.0, len(wanted & given) / (MET * len(wanted))), missing[:6]
-
-
-def quiz_id(question: str) -> str:
-    return hashlib.sha256(question.encode()).hexdigest()[:8]
 
 
 def _question(label: str, unit: Unit, topic: str) -> str:

@@ -130,4 +130,5 @@ async def test_every_turn_leaves_a_trace_without_message_text(tutor_with: OpenTu
         spans = Traces(tutor.parts.memory.db).get(answer.trace)
     names = {span.attributes["gen_ai.operation.name"] for span in spans}
     assert {"invoke_agent", "chat", "retrieval"} <= names
+    assert "tutor@1" in next(span for span in spans if span.parent is None).attributes["tutor.prompts"]
     assert "cache" not in str([span.attributes for span in spans])

@@ -10,7 +10,7 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, for
 
 _P1: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["baseline", "from", "p1", "conversion", "control"]}
 _P2: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["to", "p2", "treatment", "variant", "new"]}
-_ALPHA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "false positive"]}
+_ALPHA: dict[str, Any] = {"ge": 1e-9, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "false positive"]}
 _POWER: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["power"]}
 _COUNT: dict[str, Any] = {"ge": 1, "le": 1e15, "unit": "count", "words": ["per arm", "users", "samples"]}
 

@@ -16,7 +16,7 @@ JITTER = 1e-10
 _X = param(min_length=1, max_length=300, words=["points", "X", "observed at"])
 _Y = param(min_length=1, max_length=300, words=["values", "y", "observed"])
 _XS = param(min_length=1, max_length=5_000, words=["queries", "new points", "predict at"])
-_L: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "count", "words": ["length scale", "length"]}
+_L: dict[str, Any] = {"ge": 1e-9, "le": 1e9, "unit": "count", "words": ["length scale", "length"]}
 _NOISE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "count", "words": ["noise", "noise variance"]}
 _AMPLITUDE: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "count", "words": ["amplitude", "signal variance"]}
 _KERNEL = param("rbf", words=["kernel"])
