@@ -12,12 +12,12 @@ from typing import Any
 
 from agent.sentences import content_stems
 
-PRONOUN = re.compile(r"(?i)\b(?:it|its|it's|they|their|them|that|this|these|those|the other(?: one)?|the (?:former|latter|first|second|third)(?: one)?|"
+PRONOUN = re.compile(r"(?i)\b(?:it|its|it's|they|their|them|that|this|these|those|the one|the other(?: one)?|the (?:former|latter|first|second|third)(?: one)?|"
                      r"both(?: of them)?|either|one of them|there|such|the same)\b")
 OPENER = re.compile(r"(?i)^\s*(?:and|but|so|ok(?:ay)?|then|also|or|what about|how about|what of|why|why not|how so|how come|when|where|which|who|really|"
                     r"for example|like what|such as|in what way|in which case|compared to)\b")
 CORRECTION = re.compile(r"(?i)^\s*(?:(?:oh |oops |sorry,? |wait,? )*no[,.!]*\s*(?:wait[,.]?\s*)?|sorry[,.]*\s*|oops[,.]*\s*|actually[,.]*\s*|wait[,.]*\s*)?"
-                        r"(?:no[,.]?\s*)?(?:i\s+(?:actually\s+)?(?:meant?|was (?:actually |really )?asking(?: about| for)?|wanted|mean)\b(?:\s+to (?:ask|say))?(?:\s+about)?|not (?:that |the )?(?:\S+ ?){1,3},? (?:but )?(?:the )?|make that)\s*(?P<what>.+)$")
+                        r"(?:no[,.]?\s*)?(?:i\s+(?:actually\s+)?(?:meant?|was (?:actually |really )?asking(?: about| for)?|wanted|mean)\b(?:\s+to (?:ask|say))?(?:\s+about)?|not (?:that |the |this )?[\w-]+(?: [\w-]+)?,\s+(?:but )?(?:the )?|make that)\s*(?P<what>.+)$")
 CONTINUE = re.compile(r"(?i)^\W*(?:go on|continue|more|tell me more|keep going|and then|what else|anything else|next|more detail(?:s)?|more please|"
                       r"elaborate|expand(?: on (?:that|it))?|yes(?: please)?|yep|yeah|sure|ok(?:ay)?|please do|proceed|carry on|say more|"
                       r"can you (?:go on|elaborate|say more|expand)(?: on (?:that|it))?)\W*$")
@@ -120,7 +120,7 @@ def topic_of(question: str) -> str:
 
 def _corrected(what: str, last: Past) -> Resolved:
     """"No, I meant X": the last question again with X as its subject."""
-    what = re.sub(r"(?i)^(?:the |a |an )", "", what)
+    what = re.sub(r"(?i)^(?:the |a |an )|\s+(?:one|please|instead)\b", "", what)
     subject = re.sub(r"(?i),?\s*(?:not|instead of|rather than)\b.*$", "", what).strip()
     return Resolved(f"{subject} {_aspect(last)}".strip(), "correction", subject, last)
 

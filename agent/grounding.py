@@ -28,7 +28,8 @@ MIN_CLAIM_STEMS = 2
 TALK = re.compile(
     r"(?i)^(?:\W*)(?:your notes|the notes|the course|neither|i (?:found|could|can|couldn't|can't|don't|did)|"
     r"here (?:is|are)|in short|in your notes|from (?:your|the) (?:notes|course)|correct(?:ion|ed below)|note:|sources?:|computed|"
-    r"assum(?:ed|ing|ptions?)|would you|do you|what |which |how |why |try |tell me|let's|good|right|not quite|well done)")
+    r"assum(?:ed|ing|ptions?)|would you|do you|what |which |how |why |try |tell me|let's|good|right|"
+    r"partly right|not quite|missing from your answer|the passage says|well done)")
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,10 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
 
 def offline_model(memory: Memory, registry: Registry) -> BaseChatModel:
     """The embedded reasoner over a home."""
-    from agent.offline.moves import LazyChooser, Reasoning
+    from agent.offline.chooser import LazyChooser
+    from agent.offline.moves import Reasoning
     from agent.offline.reasoner import OfflineReasoner
 
-    reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry), memory.index.mentions, memory.index.known)
+    reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry), memory.index.mentions, memory.index.known,
+                          lambda text: memory.index.wording().expanded(text))
     return OfflineReasoner(reasoning=reasoning)

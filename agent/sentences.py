@@ -58,12 +58,18 @@ def _spans(passage: Passage, block: Block) -> list[tuple[int, int]]:
     return [(start, end) for start, end in spans if end > start]
 
 
+# What learners call what documents list under other names; stems on both sides.
+ALIKE = {word: name for name, words in {
+    "con": "drawback disadvantag downsid shortcom", "pro": "benefit advantag upsid", "step": "stage phase",
+    "part": "compon block element",
+}.items() for word in words.split()}
 _STEMMER = snowballstemmer.stemmer("english")
 
 
 @lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
-    return str(_STEMMER.stemWord(word.lower()))
+    stemmed = str(_STEMMER.stemWord(word.lower()))
+    return ALIKE.get(stemmed, stemmed)
 
 
 @lru_cache(maxsize=8192)
@@ -71,6 +77,11 @@ def content_stems(text: str) -> frozenset[str]:
     """Stems of the words that carry meaning."""
     return frozenset(stem(part) for word in WORD.findall(text) for part in re.split(r"['-]", word)
                      if part and part.lower() not in STOPWORDS)
+
+
+def name_stems(name: str) -> frozenset[str]:
+    """Stems of a heading or label, without what stands in brackets: "Control Plane (the brain)" is called Control Plane."""
+    return content_stems(re.sub(r"\([^()]*\)", " ", name)) or content_stems(name)
 
 
 @lru_cache(maxsize=8192)

@@ -35,7 +35,7 @@ class Registry:
         if found:
             return max(found, key=lambda each: each.version)
         names = sorted({each.name for each in self._tools.values()})
-        near = difflib.get_close_matches(name, names, 3, 0.4)
+        near = difflib.get_close_matches(name, names, 3, 0.6)
         hint = f"Did you mean {', '.join(near)}?" if near else "`tutor tools` lists them."
         raise ToolError(f"There is no tool called {name!r}. {hint}")
 

@@ -51,7 +51,7 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
 
 def _text(result: dict[str, Any]) -> str:
     """Everything a tool said, for finding numbers in it again, also in the rounded form that a reader sees."""
-    from agent.offline.moves import figure
+    from agent.offline.sums import figure
 
     shown = " ".join(figure(value) for part in ("values", "args", "naive") for value in result.get(part, {}).values())
     plain = {key: value for key, value in result.items() if key not in ("series", "plot")}

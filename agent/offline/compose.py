@@ -28,7 +28,7 @@ def render(units: Sequence[Unit], flawed: Collection[Unit] = ()) -> str:
         if table:
             lines.extend(_table(table))
             table = []
-        text = _body(unit)
+        text = unit.quote if block.kind == "code" else body(unit)
         if block.kind == "code":
             lines.extend(["", f"{_fenced(text)}", ""])
             continue
@@ -46,11 +46,9 @@ def points(units: Sequence[Unit]) -> list[str]:
     return [lead(unit.quote) for unit in units if unit.source_block.kind in ("item", "row")]
 
 
-def _body(unit: Unit) -> str:
-    text = unit.quote
-    if unit.source_block.kind == "code":
-        return text
-    return " ".join(ITEM_MARK.sub("", text.strip()).split())
+def body(unit: Unit) -> str:
+    """A unit's Markdown on one line, without the mark that opens a list item."""
+    return " ".join(ITEM_MARK.sub("", unit.quote.strip()).split())
 
 
 def _prefix(block: Block, text: str, labels: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Messages back to a conversation: the question, earlier turns, what the tools returned. Knows the message format only."""
+"""Messages back to a conversation: the question, earlier turns, what the tools returned. Knows the message format, no meaning."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
+from agent.evidence import Piece, Shelf, pieces
 from agent.followup import Past
 
 
@@ -55,6 +56,23 @@ def read_conversation(messages: Sequence[BaseMessage]) -> Conversation:
                                      artifact.get("result"), message.status == "error"))
     return Conversation(str(question.content), tuple(_history(messages[:last])), tuple(returned),
                         dict(question.additional_kwargs.get("turn", {})))
+
+
+def found_pieces(talk: Conversation, shelf: Shelf, query: str | None = None) -> list[Piece]:
+    """The passages of this turn, each with its best match; of one search alone when its query is given."""
+    rows: dict[str, dict[str, Any]] = {}
+    for returned in talk.returned:
+        if query is not None and query_key(str(returned.args.get("query", ""))) != query_key(query):
+            continue
+        for row in returned.rows:
+            if row["id"] not in rows or row["score"] > rows[row["id"]]["score"]:
+                rows[row["id"]] = row
+    return pieces(sorted(rows.values(), key=lambda row: row["n"]), shelf)
+
+
+def query_key(query: str) -> str:
+    """Queries that differ in case or blanks are the same search."""
+    return " ".join(query.lower().split())
 
 
 def _history(messages: Sequence[BaseMessage]) -> list[Past]:

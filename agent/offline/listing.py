@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from agent.evidence import Piece, Shelf
 from agent.offline.select import Unit, whole_block
-from agent.sentences import content_stems, sentences_of
+from agent.sentences import content_stems, name_stems, sentences_of
 from memory.base import Block, Passage
 
 MIN_ITEMS, MAX_ITEMS = 3, 14
@@ -28,7 +28,7 @@ def siblings(pieces: Sequence[Piece], query: str, shelf: Shelf, budget: int) -> 
             if block.kind != "item":
                 continue
             # A list is named by what stands above it: its heading or its parent item.
-            named = max((_share(content_stems(name), wanted) for name in block.context[-2:]), default=0.0)
+            named = max((_share(name_stems(name), wanted) for name in block.context[-2:]), default=0.0)
             value = piece.score + 0.5 * score + 0.35 * named - 0.05 * block.depth
             if named >= NAME_MATCH and (best is None or value > best[0]) and _count(piece.passage, block) >= 2:
                 best = (value, piece, block)

@@ -17,5 +17,14 @@ WHAT_DO_YOU_MEAN = "I can't tell what that points to, since nothing came before 
 COURSE_ONLY = "Your notes don't cover this; the course does:"
 FEELINGS = ("That's understandable. A calm half hour on one topic helps more than skimming all of them: say \"quiz me\" with a topic, or ask me to "
             "explain the one that worries you most.")
+NO_QUIZ = "I have no question ready on that. Name a topic of your notes, for example \"quiz me on watermarks\"."
+QUIZ_GONE = "The passage of that question is gone. Say \"quiz me\" for another one."
+INTERVIEW = (
+    "Which requirements would you clear up first, and with which numbers?",
+    "What does the block diagram look like, and where does state live?",
+    "Which part fails first under ten times the load, and what do you do about it?",
+    "What do you give up with that choice?",
+    "How would you notice in production that it went wrong?",
+)
 NOTHING_TO_CONTINUE = "That was all the material has on this. Which part should I go into?"
 """Said when a learner asks for more and the passages are used up."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from agent.evidence import Piece
 from agent.screening import is_planted
-from agent.sentences import Sentence, content_stems, quote, sentences_of
+from agent.sentences import Sentence, content_stems, name_stems, quote, sentences_of
 from memory.base import Block
 from memory.errata import Errata, Erratum
 from memory.ingest.markdown import lead
@@ -103,7 +103,7 @@ def _asks(text: str) -> bool:
 
 def _named(name: str, wanted: frozenset[str]) -> float:
     """How far a label or heading is spoken of in the question: 1 when all of its words are."""
-    stems = content_stems(name)
+    stems = name_stems(name)
     share = len(stems & wanted) / len(stems) if stems else 0.0
     return share if share >= 0.6 else 0.0
 

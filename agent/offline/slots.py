@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from agent.offline import revisit
+from agent.offline.chooser import Choice
 from agent.offline.fitting import fit
 from agent.offline.measures import measure
-from agent.offline.moves import Choice
 from agent.offline.parameters import SUFFIX, Slot, slots_of
 from agent.offline.placing import GENERIC, Fit
 from agent.offline.quantities import Quantity

@@ -44,6 +44,7 @@ QUANTITY = re.compile(r"(?i)(?<![\w.])\d[\d,.]*\s*(?:%|[kmbtgp]i?b?\b|[a-z]+)?|\
 LOOKALIKES = str.maketrans("аеорсухіјѕԁɡһӏАВЕКМНОРСТУХІЈЅαορνικετΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
                            "aeopcyxijsdghlABEKMHOPCTYXIJSaopvikεtABEZHIKMNOPTYX".replace("ε", "e"))
 REVISIT = re.compile(r"(?i)^\W*(?:and |now |what (?:if|about) |same )?(?:with|at|for|using|make (?:it|that)|but with|if (?:it|there) (?:is|are|were))\b.*\d")
+POINTER = re.compile(r"(?i)\b(?:it|that one|them|they|these|those|the (?:two|other|former|latter|first|second)(?: ones?)?|this|that)\b")
 GARBLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(.)\1{5,}", re.IGNORECASE)
 
 
@@ -121,6 +122,12 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
         if pattern.search(text):
             return name  # type: ignore[return-value]
     return "explain"
+
+
+def points_nowhere(question: str) -> bool:
+    """"How would I monitor it?" as the first thing said: it points to something that wasn't named."""
+    rest = POINTER.sub(" ", question)
+    return rest != question and len(content_stems(rest)) <= 1 and not re.search(r"(?i)\bit (?:is|matter|mean|help)s?\b", question)
 
 
 def _gibberish(text: str) -> bool:

@@ -18,7 +18,6 @@ MAX_FILE, MAX_FUNCTION = 300, 60
 
 # "file" or "file:function", and the reason why it may be longer.
 ALLOWED: dict[str, str] = {
-    "agent/offline/moves.py": "owed: all moves of the reasoner are methods of one class that share its parts; it is to be split",
 }
 
 # Vendor to the places (files, or folders that end in /) that may import it.

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.offline.chooser import Choice
 from agent.offline.measures import measure
-from agent.offline.moves import Choice
 from agent.offline.quantities import read_quantities
 from agent.offline.reading import Reading
 from agent.offline.series import read_lists, read_written

@@ -1,0 +1,54 @@
+"""The seam between a question and a tool: what a choice is, and a chooser that reads the tools only when one may be wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.offline.conversation import Conversation
+from tools.registry import Registry
+
+MAY_COMPUTE = re.compile(
+    r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|nines?|million|billion|dozen|hundred|thousand|"
+    r"run|simulat\w*|plot|show me|comput\w*|calculat\w*|estimat\w*|how (?:many|much|long|big|large|often|likely|available))\b")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A tool that fits a question: `assumed` are the defaults it took, `missing` what must be asked for first."""
+
+    tool: str
+    args: Mapping[str, Any]
+    assumed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class ToolChooser(Protocol):
+    """Reads quantities out of plain language. `previous` is the last call's (tool, args), for "now with 64 GPUs"."""
+
+    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None: ...
+
+
+class LazyChooser:
+    """The slot chooser, made when a question may want a number for the first time: it reads every tool's schema."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._chooser: ToolChooser | None = None
+
+    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None:
+        if previous is None and not MAY_COMPUTE.search(question):
+            return None
+        if self._chooser is None:
+            from agent.offline.slots import SlotChooser
+
+            self._chooser = SlotChooser(self._registry)
+        return self._chooser.choose(question, previous)
+
+
+def last_call(talk: Conversation) -> tuple[str, Mapping[str, Any]] | None:
+    """The last computation of the conversation, which "now with 64 GPUs" changes."""
+    return next(((past.pending["tool"], past.pending["args"]) for past in reversed(talk.history[-2:])
+                 if past.pending.get("kind") == "tool"), None)

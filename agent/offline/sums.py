@@ -1,0 +1,51 @@
+"""A tool's result told to a learner: the number, its unit, the formula, what was taken. Knows results, not tools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent.offline.chooser import Choice
+from agent.offline.conversation import Returned
+from agent.offline.draft import Draft
+from agent.offline.understand import Understanding
+
+MAX_VALUES, MAX_ASSUMED, MAX_WARNINGS = 8, 6, 2
+
+
+def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -> Draft:
+    """What a computation gave; `choice` is how its arguments were read from the question."""
+    context: dict[str, Any] = {"topic": look.topic, "query": look.query}
+    if last.failed or last.result is None:
+        return Draft(f"That can't be computed as asked: {last.text}", "clarify", context=context)
+    result = last.result
+    lines = [str(result.get("summary", "")).strip(), *_values(result)]
+    if result.get("formula"):
+        lines += ["", f"Formula: `{result['formula']}`"]
+    taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items()
+                      if value is not None and not isinstance(value, list | dict))
+    lines += ["", f"Computed with {taken}."] if taken else []
+    if choice is not None and choice.assumed:
+        lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + "."]
+    if result.get("assumptions"):
+        lines += ["", "Assumed: " + "; ".join(result["assumptions"]) + "."]
+    lines += [f"\nNote: {warning}" for warning in result.get("warnings", [])[:MAX_WARNINGS]]
+    context["pending"] = {"kind": "tool", "tool": str(result.get("tool", last.tool)).split("@")[0], "args": result.get("args", {})}
+    return Draft("\n".join(lines).strip(), "answered", "Which input would you change to see what it does?", context, own_voice=True)
+
+
+def figure(value: Any) -> str:
+    """A value as a reader wants it: thousands separated, four digits of a fraction."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+
+
+def _values(result: dict[str, Any]) -> Sequence[str]:
+    units = result.get("units", {})
+    shown = [f"- {name.replace('_', ' ')}: {figure(value)} {units.get(name, '')}".rstrip()
+             for name, value in result.get("values", {}).items()
+             if isinstance(value, int | float) and not isinstance(value, bool)]
+    return ["", *shown[:MAX_VALUES]] if len(shown) > 1 else []
