@@ -21,8 +21,8 @@ check: $(VENV)/.test   ## types, style, arrows
 	$(BIN)/mypy agent tools memory prompts eval api
 	$(BIN)/lint-imports --no-logo
 
-bench: $(VENV)/.bench  ## figures beside the peer's, in one run; DATA=folder adds the external sets
-	$(BIN)/python -m eval.bench $(if $(DATA),--data $(DATA))
+bench: $(VENV)/.bench  ## figures beside the peer's, in one run; DATA=folder adds external sets, NOTES=file is ingested
+	$(BIN)/python -m eval.bench $(if $(DATA),--data $(DATA)) $(if $(NOTES),--notes $(NOTES))
 
 docs: setup            ## regenerate docs/tools.md
 	$(BIN)/python -m tools.docs

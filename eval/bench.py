@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval.cases import load_external
+from eval.cases import CaseError, load_external
 from eval.peer import Peer
 
 TURNS, WARM_UP, ROUNDS = 60, 10, 3
@@ -108,12 +108,11 @@ def _retrieval(scratch: Path, data: Path | None) -> list[tuple[str, str, str]]:
     if data is None:
         return [("retrieval on external sets", "left out", "left out: name a folder with --data")]
     rows = []
-    for folder in sorted(path for path in data.iterdir() if path.is_dir()):
+    for folder in sorted([data, *(path for path in data.rglob("*") if path.is_dir())]):
         try:
             found = load_external(folder)
-        except ValueError as error:
-            print(f"{folder.name}: {error}", file=sys.stderr)
-            continue
+        except CaseError:
+            continue  # a folder that holds no set of a known form
         cases = [case for case in found.cases if case.inputs.query and case.outputs.documents]
         if not cases:
             continue
