@@ -55,21 +55,29 @@ def evaluate(expression: str) -> Reckoned:
     if len(expression) > LONGEST:
         raise ToolError(f"calculate reads at most {LONGEST:,} characters, and this expression has {len(expression):,}; split it.")
     body, wanted = _parts(expression)
-    quantity, units = _quantity(body)
+    found, units = quantity(body)
     if not wanted:
-        target, name = _natural(quantity, units)
+        target, name = _natural(found, units)
     elif wanted in ("%", "percent"):
         target, name = Quantity(0.01), "%"
     else:
-        (target, asked), name = _quantity(wanted), wanted
+        (target, asked), name = quantity(wanted), wanted
         if not asked or target.number <= 0:
             raise ToolError(f"calculate needs a unit after \"in\", such as GB or 1/day, and {shown(wanted)} is none.")
-    if target.dimensions != quantity.dimensions:
-        raise ToolError(f"calculate can't give {shown(body)} in {shown(name)}: the one is {describe(quantity.dimensions)}, the other "
+    if target.dimensions != found.dimensions:
+        raise ToolError(f"calculate can't give {shown(body)} in {shown(name)}: the one is {describe(found.dimensions)}, the other "
                         f"{describe(target.dimensions)}.")
-    value = _quotient(quantity.number, target.number)
+    value = _quotient(found.number, target.number)
     # Factors of units aren't all exact in binary; their last digit is noise.
     return Reckoned(_checked(float(f"{value:.15g}") if units and isinstance(value, float) else value), name)
+
+
+def quantity(text: str) -> tuple[Quantity, dict[str, Unit]]:
+    """The value of an expression in base units, and the units that it names. Raises ToolError as `evaluate` does."""
+    if len(text) > LONGEST:
+        raise ToolError(f"calculate reads at most {LONGEST:,} characters, and this expression has {len(text):,}; split it.")
+    tree, units = read(text, FUNCTIONS)
+    return _Evaluator(units).value(tree), units
 
 
 def _parts(expression: str) -> tuple[str, str]:
@@ -78,11 +86,6 @@ def _parts(expression: str) -> tuple[str, str]:
     if not breaks:
         return expression.strip(), ""
     return expression[:breaks[-1].start()].strip(), expression[breaks[-1].end():].strip()
-
-
-def _quantity(text: str) -> tuple[Quantity, dict[str, Unit]]:
-    tree, units = read(text, FUNCTIONS)
-    return _Evaluator(units).value(tree), units
 
 
 class _Evaluator:

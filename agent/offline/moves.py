@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage
 
 from agent.evidence import Piece, Shelf
-from agent.offline import phrases
+from agent.offline import phrases, worked
 from agent.offline.answers import answer_draft
 from agent.offline.chooser import ToolChooser, last_call
 from agent.offline.conversation import Conversation, found_pieces, query_key
@@ -75,6 +75,8 @@ class Reasoning:
     def _computation(self, look: Understanding, talk: Conversation, may: Callable[[str], bool]) -> AIMessage | None:
         if self.chooser is None or look.intent in NO_SUMS or any(r.tool != SEARCH for r in talk.returned):
             return None
+        if may(worked.TOOL) and (work := worked.estimate_to_check(talk.question, talk.history)) is not None:
+            return calls("A worked estimate: I check it step by step.", [(worked.TOOL, work)])
         choice = self.chooser.choose(look.question, last_call(talk))
         if choice is None or not may(choice.tool):
             return None
@@ -105,6 +107,8 @@ class Reasoning:
 
     def _draft(self, look: Understanding, talk: Conversation) -> Draft:
         computed = [r for r in talk.returned if r.tool != SEARCH]
+        if computed and computed[-1].tool == worked.TOOL and computed[-1].result is not None:
+            return worked.checked_draft(look, computed[-1].result)
         if computed:
             choice = self.chooser.choose(look.question, last_call(talk)) if self.chooser else None
             return computed_draft(look, computed[-1], choice)

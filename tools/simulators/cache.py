@@ -18,7 +18,7 @@ class Cache(Params):
     slots: int = param(1_000, ge=1, le=1_000_000, unit="count", words=["slots", "entries", "cache holds", "cache size"])
     policy: Literal["LRU", "LFU", "TTL"] = param("LRU", words=["policy", "eviction"],
                                                  help="TTL is LRU whose entries also expire")
-    ttl_s: float = param(60.0, gt=0, le=1e6, unit="s", words=["ttl", "expire", "time to live"])
+    ttl_s: float = param(60.0, ge=1e-6, le=1e6, unit="s", words=["ttl", "expire", "time to live"])
     rps: float = param(1_000.0, ge=0.001, le=1e6, unit="rps", words=["requests per second", "rps", "qps"])
     hit_ms: float = param(1.0, ge=0, le=60_000, unit="ms", words=["hit takes", "a hit", "hits cost", "cache answers"])
     miss_ms: float = param(50.0, ge=0, le=60_000, unit="ms", words=["miss", "misses cost", "database", "origin"])

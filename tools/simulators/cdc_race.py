@@ -24,8 +24,8 @@ class Race(Params):
                               help="how far each poll reads back behind the largest timestamp seen")
     soft_delete: bool = param(False, words=["soft delete", "deleted flag", "soft deletes"])
     log_truncates: bool = param(False, words=["truncate events"], help="Debezium skips them unless told otherwise")
-    ops_per_s: float = param(2.0, gt=0, le=1e4, unit="rps", words=["operations per second", "changes per second"])
-    duration_s: float = param(300.0, gt=0, le=1e6, unit="s", words=["duration", "for", "lasting"])
+    ops_per_s: float = param(2.0, ge=1e-6, le=1e4, unit="rps", words=["operations per second", "changes per second"])
+    duration_s: float = param(300.0, ge=1e-6, le=1e6, unit="s", words=["duration", "for", "lasting"])
     keys: int = param(50, ge=1, le=100_000, unit="keys", words=["keys", "rows"])
     delete_share: float = param(0.15, ge=0, le=1, unit="fraction", words=["deletes", "deleted", "delete share"])
     long_share: float = param(0.05, ge=0, le=1, unit="fraction", words=["long transactions", "long-running"])
@@ -36,7 +36,7 @@ class Race(Params):
     wal_MBps: float = param(20.0, ge=0, le=1e6, unit="MB/s", words=["wal", "write-ahead log", "log volume"])
     keep_GB: float = param(0.0, ge=0, le=1e9, unit="GB", words=["max_slot_wal_keep_size", "keep at most"],
                            help="the slot is dropped beyond that; 0: never")
-    disk_free_GB: float = param(100.0, gt=0, le=1e9, unit="GB", words=["free disk", "disk", "free"])
+    disk_free_GB: float = param(100.0, ge=1e-6, le=1e9, unit="GB", words=["free disk", "disk", "free"])
 
 
 @tool("cdc-race", group="C", kind="simulator",

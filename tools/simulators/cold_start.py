@@ -48,7 +48,7 @@ def smoothed_rate(
     Case({"impressions": 20, "prior_strength": 20}, {"result": 0.5}, rel=1e-12, source="20 of 40")])
 def prior_weight(
     impressions: float = param(**_SHOWN),
-    prior_strength: float = param(gt=0, le=1e12, unit="impressions", words=["prior strength", "strength"]),
+    prior_strength: float = param(ge=1e-6, le=1e12, unit="impressions", words=["prior strength", "strength"]),
 ) -> float:
     """How much of the estimate is still the prior: strength / (impressions + strength)."""
     return prior_strength / (impressions + prior_strength)
@@ -58,7 +58,7 @@ def prior_weight(
     Case({"rate": 0.05, "impressions": 1900}, {"result": 0.005}, rel=1e-9, source="sqrt(0.05 * 0.95 / 1900)")])
 def standard_error(
     rate: float = param(ge=0, le=1, unit="fraction", words=["rate", "ctr"]),
-    impressions: float = param(gt=0, le=1e15, unit="impressions", words=["impressions"]),
+    impressions: float = param(ge=1e-6, le=1e15, unit="impressions", words=["impressions"]),
 ) -> float:
     """Standard error of a click rate: sqrt(p (1-p) / n)."""
     return float((rate * (1 - rate) / impressions) ** 0.5)

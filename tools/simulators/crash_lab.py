@@ -26,11 +26,11 @@ class CrashLab(Params):
     sink: Sink = param("at-least-once", words=["sink", "guarantee", "delivery", "mode", "semantics"])
     crashes: int = param(1, ge=0, le=100, unit="count", words=["crashes", "times", "failures"],
                          help="the job dies that often at the same record")
-    records_per_s: float = param(10.0, gt=0.0, le=1e9, unit="rps",
+    records_per_s: float = param(10.0, ge=1e-6, le=1e9, unit="rps",
                                  words=["records per second", "records a second", "rate", "throughput"])
     checkpoint_s: float = param(1.0, ge=0.0, le=1e6, unit="s", words=["checkpoint takes", "checkpoint duration"])
     downtime_s: float = param(30.0, ge=0.0, le=1e7, unit="s", words=["downtime", "down for", "restart takes", "outage"])
-    transaction_timeout_s: float = param(900.0, gt=0.0, le=1e7, unit="s", help="Kafka's brokers allow 900 s by default",
+    transaction_timeout_s: float = param(900.0, ge=1e-6, le=1e7, unit="s", help="Kafka's brokers allow 900 s by default",
                                          words=["transaction timeout", "timeout", "transactions time out after"])
     commits_after_restore: bool = param(True, words=["commits after restore", "recovers transactions"],
                                         help="the restart commits the transactions that its checkpoint holds")

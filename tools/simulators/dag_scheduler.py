@@ -32,7 +32,7 @@ class DagScheduler(Params):
     exponential: bool = param(False, words=["exponential", "backoff", "doubling"])
     startup_s: float = param(0.0, ge=0, le=3_600, unit="s",
                              words=["start-up", "startup", "pod start", "cold start", "executor start"])
-    interval_min: float = param(60.0, gt=0, le=525_600, unit="min", words=["schedule interval", "interval", "every"])
+    interval_min: float = param(60.0, ge=1e-6, le=525_600, unit="min", words=["schedule interval", "interval", "every"])
     runs: int = param(100, ge=1, le=2_000, unit="runs", words=["simulate", "simulated runs"])
 
 

@@ -34,8 +34,8 @@ class EventTime(Params):
     idle_timeout_s: float = param(0.0, ge=0.0, le=1e6, unit="s",
                                   help="an input silent for so long is left out; 0 means never",
                                   words=["idle timeout", "idleness", "timeout"])
-    rate_per_s: float = param(20.0, gt=0.0, le=1e5, unit="rps", words=["events per second", "rate", "events a second"])
-    duration_s: float = param(60.0, gt=0.0, le=1e6, unit="s", words=["duration", "for", "lasting"])
+    rate_per_s: float = param(20.0, ge=1e-6, le=1e5, unit="rps", words=["events per second", "rate", "events a second"])
+    duration_s: float = param(60.0, ge=1e-6, le=1e6, unit="s", words=["duration", "for", "lasting"])
     lag: Lag = param("exponential", words=["lag", "delay distribution"], help="how events are delayed when generated")
     mean_lag_s: float = param(2.0, ge=0.0, le=1e5, unit="s", words=["mean lag", "lag", "average delay", "delayed by"])
     end_of_stream: bool = param(False, words=["end of stream", "bounded", "finite"],

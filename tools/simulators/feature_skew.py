@@ -28,7 +28,7 @@ class FeatureSkew(Params):
                                 help="for missing-default: offline fills in the mean, online two deviations less")
     weight: float = param(1.0, ge=-10, le=10, unit="count", words=["weight", "coefficient"],
                           help="of the feature in the logistic model")
-    threshold: float = param(0.5, gt=0, lt=1, unit="fraction", words=["threshold", "cut-off"])
+    threshold: float = param(0.5, ge=1e-6, lt=1, unit="fraction", words=["threshold", "cut-off"])
     entities: int = param(1_000_000, ge=1, le=1_000_000_000, unit="count", words=["entities", "users", "keys"])
     zipf: float = param(1.0, ge=0, le=1.5, unit="count", words=["zipf", "alpha", "skew of requests"])
     hot_fraction: float = param(0.1, ge=0, le=1, unit="fraction",

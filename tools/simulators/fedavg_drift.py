@@ -20,7 +20,7 @@ class FedAvgDrift(Params):
                             help="one a kind of data, with commas")
     optima: str = param("0, 1", max_length=2_000, words=["optima", "client optima", "optimum of the clients"],
                         help="one a kind of data, with commas")
-    eta: float = param(0.05, gt=0, le=10, unit="count", words=["learning rate", "eta", "step size"])
+    eta: float = param(0.05, ge=1e-6, le=10, unit="count", words=["learning rate", "eta", "step size"])
     local_steps: int = param(10, ge=1, le=100_000, unit="steps",
                              words=["local steps", "local updates", "local epochs", "steps between rounds", "steps"])
     mu: float = param(0.0, ge=0, le=1_000, unit="count", words=["mu", "proximal term", "FedProx"])
@@ -28,7 +28,7 @@ class FedAvgDrift(Params):
                          help="used with dirichlet_alpha; else one client a kind of data")
     dirichlet_alpha: float | None = param(None, ge=1e-3, le=1e6, unit="count", words=["Dirichlet", "alpha"],
                                           help="how evenly clients mix the kinds of data; none: one kind each")
-    participation: float = param(1.0, gt=0, le=1, unit="fraction", 
+    participation: float = param(1.0, ge=1e-6, le=1, unit="fraction", 
                                  words=["participation", "sampled a round", "take part"])
     rounds: int = param(60, ge=1, le=2_000, unit="rounds", words=["rounds", "communication rounds"])
     start: float = param(2.0, ge=-1e6, le=1e6, unit="count", words=["start", "initial value"])

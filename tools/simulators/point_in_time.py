@@ -31,7 +31,7 @@ class PointInTime(Params):
                           help="how far a positive label moves the values after it, in standard deviations")
     signal: float = param(0.0, ge=0, le=5, unit="count", words=["signal", "predictive", "shift before"],
                           help="how far a coming positive label moves the values before it, in standard deviations")
-    build_up_h: float = param(6.0, gt=0, le=72, unit="h", words=["build-up", "before the label"],
+    build_up_h: float = param(6.0, ge=1e-6, le=72, unit="h", words=["build-up", "before the label"],
                               help="how long before the label the signal shows")
 
 

@@ -16,7 +16,7 @@ MAX_BARS = 1_200
 
 class RayCluster(Params):
     tasks: int = param(400, ge=1, le=10_000_000, unit="count", words=["tasks", "items", "calls", "remote calls"])
-    task_ms: float = param(10.0, gt=0, le=600_000, unit="ms", words=["task", "task takes", "ms task", "each takes",
+    task_ms: float = param(10.0, ge=0.001, le=600_000, unit="ms", words=["task", "task takes", "ms task", "each takes",
                                                                      "work"])
     overhead_ms: float = param(0.5, ge=0, le=10_000, unit="ms", words=["overhead", "scheduling", "per-task overhead"])
     submit_ms: float = param(0.05, ge=0, le=1_000, unit="ms", words=["submit", "driver needs", "to submit"],
@@ -26,9 +26,9 @@ class RayCluster(Params):
                              help="result of one item; up to 100 KiB a call it skips the object store")
     nodes: int = param(4, ge=1, le=200, unit="nodes", words=["nodes", "machines"])
     cpus_per_node: int = param(8, ge=1, le=256, unit="cores", words=["cpus", "cores", "cpus per node"])
-    store_GB: float = param(1.0, gt=0, le=10_000, unit="GB", words=["object store", "store", "plasma"])
-    spill_MBps: float = param(500.0, gt=0, le=100_000, unit="MB/s", words=["spill", "disk", "spilling"])
-    nic_Gbps: float = param(10.0, gt=0, le=1_000, unit="Gbit/s", words=["network", "nic", "link"])
+    store_GB: float = param(1.0, ge=0.001, le=10_000, unit="GB", words=["object store", "store", "plasma"])
+    spill_MBps: float = param(500.0, ge=0.001, le=100_000, unit="MB/s", words=["spill", "disk", "spilling"])
+    nic_Gbps: float = param(10.0, ge=0.001, le=1_000, unit="Gbit/s", words=["network", "nic", "link"])
     actors: int = param(0, ge=0, le=10_000, unit="count", words=["actors", "actor"],
                         help="0: stateless tasks; else the calls go round these actors, each on one CPU")
     failure: Literal["none", "node", "owner"] = param("none", words=["failure", "dies", "crash", "lost"],

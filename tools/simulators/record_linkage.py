@@ -35,7 +35,7 @@ class Linkage(Params):
     full_records: int = param(1_000_000, ge=2, le=10**12, unit="records",
                               words=["records in production", "all records", "table of", "customers"],
                               help="size of the real table, for the cost")
-    pairs_per_s: float = param(1e6, gt=0, le=1e12, unit="rps", words=["pairs per second", "comparisons per second"])
+    pairs_per_s: float = param(1e6, ge=1e-6, le=1e12, unit="rps", words=["pairs per second", "comparisons per second"])
 
 
 @tool("record-linkage", group="C", kind="simulator",

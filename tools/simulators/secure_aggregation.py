@@ -22,7 +22,7 @@ class SecureAggregation(Params):
     dim: int = param(1_000, ge=8, le=50_000, unit="count", words=["dimension", "entries", "parameters", "weights"])
     bits: int = param(16, ge=2, le=24, unit="bits", words=["bits an entry", "bits", "quantised to"])
     modulus_bits: int = param(32, ge=8, le=60, unit="bits", words=["modulus", "modulus bits", "mod 2^"])
-    clip: float = param(1.0, gt=0, le=1e6, unit="count", words=["clip", "clipped to"])
+    clip: float = param(1.0, ge=1e-6, le=1e6, unit="count", words=["clip", "clipped to"])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,181 @@
+"""The usual slips of a back-of-the-envelope estimate, told from how far a result is off. Knows factors, not systems."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from itertools import combinations
+
+from tools.arithmetic import Quantity
+from tools.measures import BYTE, NONE, SECOND, describe
+from tools.working import Equation, Side, numbers_in
+
+NEAR, FINE = 0.02, 0.003
+"""Relative difference within which two figures are the same, and within which a known factor is recognised."""
+MOST_ROUNDING = 0.12
+DAY_S = 86_400
+WRONG_DAYS = (100_000, 84_600, 8_640, 864_000, 1_440, 3_600, 24_000, 36_000)
+CONVERSIONS = (8, 60, 3600, DAY_S, 24, 1440, 7, 30, 365, 12, 1000, 10**6, 10**9, 10**12, 1024, 1024**2, 1024**3, 1024**4)
+"""Numbers by which a learner writes a change of units out."""
+BITS_BYTES, BINARY, DAY_LENGTH = "bits and bytes", "GB and GiB", "day length"
+PEAK, REPLICAS, TIME_UNIT, PREFIX, UNITS, ARITHMETIC = (
+    "peak and average", "forgotten replication", "unit of time", "prefix", "units that don't fit", "arithmetic")
+IN_BYTES = re.compile(r"\d\s*(?:[KMGTP]i?)?B\b|(?i:\bbytes?\b|\b[kmgt]i?bytes?\b)")
+IN_BITS = re.compile(r"\d\s*[KMGTP]?(?:bit|bps|b)\b|(?i:\bbits?\b)")
+IN_BINARY = re.compile(r"[KMGTP]iB|\b1024\b|2\s*(?:\^|\*\*)\s*[1-5]0\b")
+DIVIDED = re.compile(r"(?i)(?:/|÷|\bper|\bby|\bover)\s*\(?\s*[\d.,kM^*]*$")
+BY_DAY = re.compile(r"(?i)\bda(?:y|ily|u)s?\b")
+BY_SECOND = re.compile(r"(?i)\b(?:[rqt]ps)\b|per sec|/\s*s\b|a second|[KMGT]bps\b")
+
+
+@dataclass(frozen=True)
+class Slip:
+    """What went wrong, and the factor by which the result is too large."""
+
+    kind: str
+    factor: float
+    hint: str
+
+
+def slip_in(step: Equation) -> Slip | None:
+    """Why the right side isn't what the left side gives, within what a learner may round; None when it is.
+
+    A bare number counts what the lines before it speak of (bytes or bits) or what the result is given in.
+    """
+    ratio = _ratio(step)
+    if ratio is None:
+        left, right = describe(step.left.quantity.dimensions), describe(step.right.quantity.dimensions)
+        return Slip(UNITS, 1.0, f"the left side is {left}, the result {right}")
+    if (day := _wrong_day(step, ratio)) is not None:
+        return day
+    if abs(ratio - 1) <= NEAR and not (IN_BINARY.search(step.left.text) and _binary(ratio, tight=True)) or _written_out(step, ratio):
+        return None
+    both = step.left.text + " " + step.right.text
+    data, time = bool(_dimensions(step)[1] or IN_BYTES.search(both) or IN_BITS.search(both)), bool(_dimensions(step)[0])
+    if data and IN_BINARY.search(both) and (power := _binary(ratio)):
+        return _binary_slip(ratio, power)
+    if abs(ratio - 1) <= _rounding(step.right.text):
+        return None
+    if data and (_near(ratio, 8) or _near(ratio, 1 / 8)):
+        return Slip(BITS_BYTES, ratio, "a byte has 8 bits")
+    if data and (power := _binary(ratio)):
+        return _binary_slip(ratio, power)
+    return _by_factor(ratio, time)
+
+
+def _by_factor(ratio: float, time: bool) -> Slip:
+    above = max(ratio, 1 / ratio) if ratio > 0 else 0.0
+    for factor, hint in ((60, "60 seconds a minute"), (3600, "3,600 seconds an hour"), (DAY_S, "86,400 seconds a day"),
+                         (24, "24 hours a day"), (365, "365 days a year"), (30, "30 days a month"), (12, "12 months a year")):
+        if time and above and _near(above, factor):
+            return Slip(TIME_UNIT, ratio, hint)
+    power = round(math.log10(above)) if above else 0
+    if power and _near(above, 10.0**power):
+        size = f"{10**power:,}"
+        return Slip(PREFIX if power % 3 == 0 else ARITHMETIC, ratio, f"it is {size} times too {'large' if ratio > 1 else 'small'}")
+    return Slip(ARITHMETIC, ratio, "the left side doesn't give this")
+
+
+def _ratio(step: Equation) -> float | None:
+    """Result over what the left side gives; None when their units can't be brought together."""
+    left, right = step.left.quantity, step.right.quantity
+    # "12M * 8 = 96M / 86400 = 1,111": what follows goes on from the result.
+    if step.right.head.dimensions == left.dimensions and left.number and _near(step.right.head.number, left.number, NEAR):
+        return float(step.right.head.number / left.number)
+    if not left.number:
+        return None if right.number else 1.0
+    if left.dimensions == right.dimensions:
+        return float(right.number / left.number)
+    if right.dimensions == NONE:
+        return float(min((right.number / (left.number / unit) for unit in _bases(left, step)), key=_distance))
+    if left.dimensions == NONE:
+        # "20 GB a day; 20 * 365 = 7,300 GB": the number goes on in the unit that it had.
+        units = [*_bases(right, step), step.right.unit.number, right.number / (step.right.timeless.number or 1)]
+        return float(min((right.number / (left.number * unit) for unit in units), key=_distance))
+    if step.right.timeless.dimensions == left.dimensions:
+        return float(step.right.timeless.number / left.number)
+    timeless = step.left.timeless
+    if timeless.dimensions == NONE:
+        loose = min((right.number / (timeless.number * unit) for unit in _bases(right, step)), key=_distance)
+        return float(loose) if _distance(loose) < math.log(1 + NEAR) else None
+    return float(right.number / timeless.number) if timeless.dimensions == right.dimensions else None
+
+
+def _bases(side: Quantity, step: Equation) -> list[float]:
+    """What a bare number may count, in base units: bytes or bits, seconds, things a second."""
+    time, data, money, work = side.dimensions
+    if money or work:
+        return [1.0]
+    told = step.before
+    eight = any(number == 8 for number in step.left.bare)
+    bytes_told, bits_told = bool(IN_BYTES.search(told)), bool(IN_BITS.search(told)) or eight
+    per_item = [float(BYTE)] if bytes_told and not bits_told else [1.0] if bits_told and not bytes_told else []
+    per_item = per_item or ([1.0] if IN_BITS.search(step.right.text) else [float(BYTE)])
+    return [each**data * float(SECOND) ** time for each in per_item]
+
+
+def _wrong_day(step: Equation, ratio: float) -> Slip | None:
+    """A number for the seconds of a day that isn't 86,400, in a step from a day to a second."""
+    by_second = _dimensions(step)[0] < 0 or BY_SECOND.search(step.right.text + " " + step.label)
+    if not (by_second and BY_DAY.search(step.before)):
+        return None
+    off = _near(ratio, DAY_S / 100_000, FINE) and bool(re.search(r"(?i)/\s*day", step.left.text))
+    used = next((day for day in WRONG_DAYS if day in step.left.bare and _divides(step.left, day)), 100_000 if off else 0)
+    with_hours = any(number == 24 for number in step.left.bare)
+    if not used or with_hours and used in (3_600, 1_440):
+        return None
+    return Slip(DAY_LENGTH, DAY_S / used, f"a day has 86,400 seconds, not {used:,}")
+
+
+def _divides(side: Side, number: float) -> bool:
+    return any(value == number and DIVIDED.search(side.text[:end]) for value, end in numbers_in(side.text))
+
+
+def _written_out(step: Equation, ratio: float) -> bool:
+    """Whether the left side holds numbers that change the unit, so that it gives the result after all."""
+    written = [number for number in step.left.bare if number in CONVERSIONS][:6]
+    for many in range(1, len(written) + 1):
+        for chosen in combinations(written, many):
+            product = math.prod(chosen)
+            if _near(ratio, product) or _near(ratio, 1 / product):
+                return True
+    return False
+
+
+def _dimensions(step: Equation) -> tuple[int, int, int, int]:
+    right = step.right.quantity.dimensions
+    return right if right != NONE else step.left.quantity.dimensions
+
+
+def _binary(ratio: float, tight: bool = False) -> int:
+    """The power of 1.024 that a factor is, 0 when it is none."""
+    power = round(math.log(ratio) / math.log(1.024)) if ratio > 0 else 0
+    return power if 1 <= abs(power) <= 5 and _near(ratio, 1.024**power, 1e-4 if tight else FINE) else 0
+
+
+def _binary_slip(ratio: float, power: int) -> Slip:
+    letter = "KMGTP"[abs(power) - 1]
+    return Slip(BINARY, ratio, f"1 {letter}iB is {1.024 ** abs(power):.4g} {letter}B")
+
+
+def _rounding(text: str) -> float:
+    """Half a unit of the last digit that was written, as a share of the number, within reason.
+
+    >>> _rounding("1,100 rps"), _rounding("960")
+    (0.045454545454545456, 0.0052083333333333...)
+    """
+    found = re.search(r"\d[\d,]*(?:\.\d+)?", text)
+    digits = found[0].replace(",", "") if found else "1"
+    whole, point, fraction = digits.partition(".")
+    zeros = len(whole) - len(whole.rstrip("0")) if not point else -len(fraction)
+    value = float(digits)
+    return min(MOST_ROUNDING, 0.5 * 10.0**zeros / value) if value else MOST_ROUNDING
+
+
+def _near(value: float, wanted: float, within: float = NEAR / 4) -> bool:
+    return abs(value - wanted) <= within * abs(wanted)
+
+
+def _distance(ratio: float) -> float:
+    return abs(math.log(ratio)) if ratio > 0 else math.inf
