@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.bench_tools import speed_rows
 from eval.cases import CaseError, load_external
 from eval.peer import Peer
 
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows += _overhead(scratch)
         rows += _cold(scratch)
         rows += _retrieval(scratch, args.data)
+    rows += speed_rows()
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
