@@ -1,4 +1,4 @@
-"""`make bench`: our figures beside a stock LangChain splitter + Chroma + MiniLM and `create_agent`, in one run.
+"""`make bench`: our figures beside a stock LangChain splitter + Chroma + MiniLM, `create_agent` and the tools' peers, in one run.
 
 Medians over pinned inputs; figures are printed as they come out, whatever they are. Sets outside the project are named with
 --data; without them their rows say that they were left out.
