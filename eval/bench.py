@@ -1,4 +1,4 @@
-"""`make bench`: our figures beside a stock LangChain splitter + Chroma + MiniLM and `create_agent`, in one run.
+"""`make bench`: our figures beside a stock LangChain splitter + Chroma + MiniLM, `create_agent` and the tools' peers, in one run.
 
 Medians over pinned inputs; figures are printed as they come out, whatever they are. Sets outside the project are named with
 --data; without them their rows say that they were left out.
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.bench_tools import speed_rows
 from eval.cases import CaseError, load_external
 from eval.peer import Peer
 
@@ -40,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows += _overhead(scratch)
         rows += _cold(scratch)
         rows += _retrieval(scratch, args.data)
+    rows += speed_rows()
     widths = [max(len(row[at]) for row in rows) for at in range(3)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -237,11 +237,11 @@ def _tiny(value: Any) -> float | None:
 
 
 def _finite(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
     if isinstance(value, dict):
-        return all(_finite(each) for each in value.values())
-    return all(_finite(each) for each in value) if isinstance(value, list | tuple) else True
+        value = list(value.values())
+    if isinstance(value, list | tuple):  # numbers are looked at here, for a call each would cost more than many a run
+        return all(math.isfinite(each) if isinstance(each, float) else isinstance(each, int | str) or _finite(each) for each in value)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _one_sentence(tool: Tool, error: ValidationError) -> str:

@@ -332,6 +332,22 @@ def test_the_documented_stream_is_rivers(seed: int, clock: int) -> None:
     assert run("drift.adwin_river_doc", seed=seed, clock=clock) == _river(stream, clock=clock)
 
 
+@given(st.integers(0, 10**6), st.integers(1, 100), st.integers(1, 40), st.integers(1, 1500))
+@settings(max_examples=20, deadline=None)
+def test_what_is_kept_of_the_window_is_rivers(seed: int, clock: int, every: int, count: int) -> None:
+    drift = pytest.importorskip("river.drift")
+    stream = [float(each) for each in random.Random(seed).choices([0, 1], k=count) + [5] * (count % 300)]
+    detector, found, windows = drift.ADWIN(clock=clock), [], []
+    for index, value in enumerate(stream):
+        detector.update(value)
+        found += [index] * detector.drift_detected
+        windows.append((detector.width, detector.estimation))
+    seen = adwin.watch(stream, 0.002, clock, every)
+    assert seen.detections == found
+    assert list(zip(seen.widths, seen.means, strict=True)) == windows[::every]
+    assert (seen.width, seen.mean) == windows[-1]
+
+
 @pytest.mark.parametrize(("text", "values"), [
     ("3x0 then 2x1", [0, 0, 0, 1, 1]), ("2 x 0.5, 1*-1; 4", [0.5, 0.5, -1, 4]), ("3x0..1", [0, 0.5, 1]),
     ("2xB(1) THEN 2 x bernoulli(0)", [1, 1, 0, 0]), ("1k x 2", [2] * 1000),

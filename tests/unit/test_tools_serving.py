@@ -581,7 +581,7 @@ EVENTS = st.lists(st.integers(0, 600), min_size=1, max_size=60).map(sorted)
 @given(events=EVENTS, window=st.integers(1, 300), buckets=st.integers(1, 20), lag=st.integers(0, 100))
 def test_the_feature_is_the_count_of_its_definition(events: list[int], window: int, buckets: int, lag: int) -> None:
     p = velocity.Velocity(window_s=window, buckets=buckets, lag_s=lag)
-    counts = velocity._count(p, np.array(events, dtype=np.int64) * 1000)
+    counts = velocity.all_counts(p, np.array(events, dtype=np.int64) * 1000)
     for at, now in enumerate(events):
         earlier = events[: at + 1]
         exact = sum(now - window < each <= now for each in earlier)

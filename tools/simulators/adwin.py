@@ -29,11 +29,14 @@ _CLOCK: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "count", "help": "samp
 
 @dataclass(frozen=True)
 class Watched:
-    """What ADWIN did: indexes (from 0) at which it reported a change, and after each sample its width and mean."""
+    """What ADWIN did: indexes (from 0) at which it reported a change, its width and mean after samples 0, `every`, 2 `every`…,
+    and both at the end."""
 
     detections: list[int]
     widths: list[int]
     means: list[float]
+    width: int
+    mean: float
 
 
 @formula("drift.adwin_step", words=["adwin", "adaptive windowing"], cases=[
@@ -133,7 +136,9 @@ def adwin(p: Adwin, seed: int) -> ToolResult:
     """
     levels, changed_at = _levels(p)
     values = parse_stream(p.stream, seed) if p.stream else _noisy(p, levels, seed)
-    seen = watch(values.tolist(), p.delta, p.clock)
+    every = max(1, -(-len(values) // _ROWS))
+    seen = watch(values.tolist(), p.delta, p.clock, every)
+    index = list(range(0, len(values), every))
     real = [index for index in seen.detections if changed_at is not None and index >= changed_at]
     candidates = seen.detections if p.stream else real
     first = candidates[0] if candidates else None
@@ -142,32 +147,42 @@ def adwin(p: Adwin, seed: int) -> ToolResult:
     return ToolResult(
         tool="adwin",
         values={"detections": seen.detections, "first_detection": first, "delay": delay, "change_at": changed_at,
-                "false_alarms": len(false), "width_at_end": seen.widths[-1], "mean_at_end": seen.means[-1],
+                "false_alarms": len(false), "width_at_end": seen.width, "mean_at_end": seen.mean,
                 "expected_delay": _expected_delay(p, changed_at)},
         units={"first_detection": "index", "delay": "samples", "width_at_end": "samples", "expected_delay": "samples"},
         naive={"delay": 0 if changed_at is not None else None, "first_detection": changed_at},
         summary=_summary(p, changed_at, first, delay, len(false)),
         formula="cut when |mean0 - mean1| > sqrt(2 v L/m) + 2L/(3m), 1/m = 1/n0 + 1/n1, L = ln(2 ln n / delta)",
-        series=_thin({"index": list(range(len(values))), "value": values.tolist(), "width": seen.widths,
-                      "mean": seen.means}),
-        plot=_plot(values, seen, changed_at),
+        series={"index": index, "value": values[::every].tolist(), "width": seen.widths, "mean": seen.means},
+        plot=_plot(index, seen, changed_at),
         assumptions=["the watched value is known at once: no label delay", "indexes count from 0"],
         warnings=[f"{len(false)} alarms came without a change."] if false and not p.stream else [],
     )
 
 
-def watch(stream: Sequence[float], delta: float, clock: int) -> Watched:
-    """river's ADWIN over the stream, with its other settings at their defaults."""
+def watch(stream: Sequence[float], delta: float, clock: int, every: int | None = None) -> Watched:
+    """river's ADWIN over one or more samples, with its other settings at their defaults; without `every` no widths and means
+    are kept."""
     river: Any = importlib.import_module("river.drift")  # it ships no types
     detector = river.ADWIN(delta=delta, clock=clock)
-    seen = Watched([], [], [])
-    for index, value in enumerate(stream):
-        detector.update(value)
+    detections: list[int] = []
+    widths: list[int] = []
+    means: list[float] = []
+    update, count = detector.update, len(stream)
+    # It looks for a change at every `clock`-th sample since it began or last found one; between those, asking it after
+    # each sample would take as long as the update itself.
+    stops = {*range(clock, count, clock), count, *(range(1, count, every) if every else ())}
+    at = 0
+    for until in sorted(stops):
+        for value in stream[at:until]:
+            update(value)
         if detector.drift_detected:
-            seen.detections.append(index)
-        seen.widths.append(int(detector.width))
-        seen.means.append(float(detector.estimation))
-    return seen
+            detections.append(until - 1)
+        if every and (until - 1) % every == 0:
+            widths.append(int(detector.width))
+            means.append(float(detector.estimation))
+        at = until
+    return Watched(detections, widths, means, int(detector.width), float(detector.estimation))
 
 
 def parse_stream(text: str, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -250,16 +265,9 @@ def _summary(p: Adwin, changed_at: int | None, first: int | None, delay: int | N
             f"began at {changed_at}; it checks every {p.clock} samples, and \"at once\" would be a delay of 0.")
 
 
-def _thin(columns: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    step = max(1, -(-len(columns["index"]) // _ROWS))
-    return {key: column[::step] for key, column in columns.items()}
-
-
-def _plot(values: np.ndarray[Any, Any], seen: Watched, changed_at: int | None) -> Plot:
-    thin = _thin({"index": list(range(len(values))), "width": seen.widths})
-    start = len(values) if changed_at is None else changed_at
-    naive = [index + 1 - (start if index >= start else 0) for index in thin["index"]]
-    marks = [{"axis": "x", "at": index, "label": f"alarm {index}"} for index in seen.detections[:5]]
+def _plot(index: list[int], seen: Watched, changed_at: int | None) -> Plot:
+    naive: list[float | str] = [each + 1 - (changed_at if changed_at is not None and each >= changed_at else 0) for each in index]
+    marks = [{"axis": "x", "at": each, "label": f"alarm {each}"} for each in seen.detections[:5]]
     return Plot(title="ADWIN's window", x_label="sample", y_label="window width (samples)", marks=marks, lines=[
-        Line(label="ADWIN", x=thin["index"], y=thin["width"], kind="step"),
-        Line(label="cut at once", x=thin["index"], y=naive, kind="step", dashed=True)])
+        Line(label="ADWIN", x=[*index], y=[*seen.widths], kind="step"),
+        Line(label="cut at once", x=[*index], y=naive, kind="step", dashed=True)])

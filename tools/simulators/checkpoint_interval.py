@@ -107,6 +107,11 @@ def checkpoint_interval(p: CheckpointJob, seed: int) -> ToolResult:
     )
 
 
+def intervals_played(p: CheckpointJob, tau: float, cost: float) -> int:
+    """How many intervals of `tau` seconds a simulated point plays: as many as the run has, up to MAX_SEGMENTS."""
+    return int(min(max(p.run_days * DAY_S / (tau + cost), 1), MAX_SEGMENTS))
+
+
 def _simulate(p: CheckpointJob, taus: Sequence[float], cost: float, mtbf: float, restart: float,
               seed: int) -> list[float | None]:
     """Waste at each interval on drawn failures; None where an interval would hardly ever complete."""
@@ -117,7 +122,7 @@ def _simulate(p: CheckpointJob, taus: Sequence[float], cost: float, mtbf: float,
         and starts again with a restart."""
         if restart + tau + cost >= HOPELESS * mtbf:
             return None
-        segments = int(min(max(p.run_days * DAY_S / (tau + cost), 1), MAX_SEGMENTS))
+        segments = intervals_played(p, tau, cost)
         need = np.full(segments, tau + cost)
         spent, left = 0.0, segments
         while left:

@@ -106,7 +106,7 @@ def data_loader(p: Loader, seed: int) -> ToolResult:
     >>> data_loader(Loader(workers=0, load_ms=300, step_ms=100, variation=0), 0).values["idle_fraction"]
     0.75
     """
-    times = _times(p, seed)
+    times = drawn_loads(p, seed)
     run = _run(p, p.workers, times)
     busy = p.batches * p.step_ms
     idle = 1 - busy / run.end
@@ -137,7 +137,7 @@ def data_loader(p: Loader, seed: int) -> ToolResult:
     )
 
 
-def _times(p: Loader, seed: int) -> list[int]:
+def drawn_loads(p: Loader, seed: int) -> list[int]:
     """Preparation of each batch in whole milliseconds, with the wanted mean and variation."""
     import numpy as np
 

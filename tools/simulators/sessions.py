@@ -72,14 +72,29 @@ def sessions(times: Ints, after: Ints, gap: int, lateness: int = 0, flush: bool 
 
 
 def _unsplit(ordered: Ints, met: Ints, cluster: Ints, edges: Ints, gap: int) -> Bools:
-    """For each cluster of neighbours whether it fires once and whole: no part of it was due before the neighbour that
-    extends it had come, nor the whole before its last event had. `met` is the watermark that each event met."""
+    """For each cluster of neighbours whether it fires once and whole: no part of it was due before an event that extends it
+    had come, nor the whole before its last event had. `met` is the watermark that each event met."""
     last = ordered[edges[1:] - 1] + gap - 1
     extended = np.append(met[1:] < ordered[:-1] + gap - 1, True)
     extended[edges[1:] - 1] = True
+    doubtful = np.flatnonzero(~extended)  # the next event came too late, but one after it may have kept the session open
+    if len(doubtful):
+        reach = ordered[doubtful] + gap
+        extended[doubtful] = _least(met, doubtful + 1, np.searchsorted(ordered, reach, "right")) < reach - 1
     split = ~extended | (met >= last[cluster])
     whole: Bools = np.bincount(cluster[split], minlength=len(last)) == 0
     return whole
+
+
+def _least(values: Ints, since: Ints, until: Ints) -> Ints:
+    """The least of values[since:until] for each pair: ranges are covered by two that are a power of two long."""
+    power = np.frexp(until - since)[1] - 1
+    least = np.empty(len(since), dtype=np.int64)
+    for each in range(int(power.max()) + 1):
+        here = power == each
+        least[here] = np.minimum(values[since[here]], values[until[here] - 2**each])
+        values = np.minimum(values[:-(2**each)], values[2**each:])  # from here each stands for twice as many
+    return least
 
 
 class _Replay:

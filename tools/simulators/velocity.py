@@ -122,7 +122,7 @@ def velocity_feature(p: Velocity, seed: int) -> ToolResult:
     if len(times) > MAX_EVENTS:
         raise ToolError(f"velocity-feature: the trace has {len(times):,} transactions; it may have at most "
                         f"{MAX_EVENTS:,}.")
-    counts = _count(p, times)
+    counts = all_counts(p, times)
     above = {name: column > p.threshold for name, column in
              (("exact", counts.exact), ("bucketed", counts.bucketed), ("lagging", counts.lagging))}
     values: dict[str, Value] = {
@@ -160,15 +160,19 @@ def exact_counts(times: Ints, known: Ints, window_ms: int, lag_ms: int = 0) -> I
     return np.asarray(np.maximum(newest - np.searchsorted(known, times - window_ms, "right"), 0))
 
 
-def _count(p: Velocity, times: Ints) -> Counts:
+def all_counts(p: Velocity, times: Ints) -> Counts:
+    """The feature by all three ways at each of one or more sorted `times` in ms."""
     window, lag = round(p.window_s * 1000), round(p.lag_s * 1000)
     before = np.arange(1, len(times) + 1)  # a transaction doesn't see those after it at the same millisecond
-    exact = before - np.searchsorted(times, times - window, "right")
+    gone = np.searchsorted(times, times - window, "right")
     width = max(1, -(-window // p.buckets))
-    first = (times // width - p.buckets + 1) * width
-    bucketed = before - np.searchsorted(times, first, "left")
+    bucket = times // width
+    # One search a bucket: all transactions of a bucket see back to the same moment.
+    opens = np.append(0, np.flatnonzero(bucket[1:] != bucket[:-1]) + 1)
+    dropped = np.searchsorted(times, (bucket[opens] - p.buckets + 1) * width, "left")
+    exact, bucketed = before - gone, before - np.repeat(dropped, np.diff(opens, append=len(times)))
     seen = np.searchsorted(times, times - lag, "right") if lag else before - 1
-    lagging = np.maximum(np.minimum(seen, before - 1) - np.searchsorted(times, times - window, "right"), 0) + 1
+    lagging = np.maximum(seen - gone, 0) + 1
     return Counts(times, exact, np.minimum(bucketed, exact), lagging)
 
 
