@@ -181,7 +181,7 @@ def _plot(p: MemoryPlan, stages: list[Parts]) -> Plot:
         _bar("gradients", [each.gradients for each in stages]),
         _bar("optimizer", [each.optimizer for each in stages]),
         _bar("activations and logits", [each.activations + each.logits for each in stages]),
-    ], marks=[{"axis": "y", "at": p.gpu_memory_GB, "label": "GPU memory"}])
+    ], stacked=True, marks=[{"axis": "y", "at": p.gpu_memory_GB, "label": f"GPU: {p.gpu_memory_GB:g} GB"}])
 
 
 def _bar(label: str, heights: list[float]) -> Line:
