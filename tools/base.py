@@ -64,7 +64,7 @@ class Plot(BaseModel):
     log_y: bool = False
     stacked: bool = False
     marks: list[dict[str, Any]] = Field(default_factory=list)
-    """Reference lines: {"axis": "x"|"y", "at": number, "label": text}."""
+    """Reference lines: {"axis": "x"|"y", "at": number, "label": text}; an empty label leaves the line unnamed."""
 
 
 class ToolResult(BaseModel):

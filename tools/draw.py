@@ -28,7 +28,7 @@ STYLE: Any = {
 }
 TITLE = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
 TITLE_COLUMNS = 68
-LEGEND_COLUMNS = 92
+LEGEND_COLUMNS = 104
 _TURN = threading.Lock()
 """matplotlib's settings belong to the process, so drawings take turns."""
 
@@ -71,7 +71,7 @@ def _render(plot: Plot, kind: str) -> bytes:
 def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) -> None:
     ax = drawing.add_subplot()
     across, upward = (y_axis, x_axis) if lying else (x_axis, y_axis)
-    drawing.suptitle("\n".join(textwrap.wrap(plot.title, TITLE_COLUMNS)), **TITLE)
+    drawing.suptitle("\n".join(_balanced(plot.title)), **TITLE)
     scale(ax, "x", across)
     scale(ax, "y", upward)
     found = placed(plot, x_axis, y_axis)
@@ -80,7 +80,7 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
         if line.kind == "gantt":
             handles.append(gantt(ax, line, found[number], number, x_axis))
         elif line.kind == "cell":
-            handles.append(cells(ax, line, found[number], number))
+            handles.append(cells(ax, line, found[number], number, x_axis))
         elif line.kind == "bar":
             handles.append(bars(ax, plot, found, number, lying))
         else:
@@ -102,11 +102,21 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
         drawing.legend(handles, labels, loc="outside lower center", ncols=_legend_columns(labels), frameon=False, handlelength=2.8)
 
 
+def _balanced(title: str) -> list[str]:
+    """Lines of nearly the same length, so that no word stands alone."""
+    rows = textwrap.wrap(title, TITLE_COLUMNS)
+    narrow = next((width for width in range(24, TITLE_COLUMNS) if len(textwrap.wrap(title, width)) <= len(rows)), TITLE_COLUMNS)
+    return textwrap.wrap(title, narrow) if len(rows) > 1 else rows
+
+
 def _legend_columns(labels: list[str]) -> int:
     """As many columns as fit, but no more than the rows need, so that the last row isn't left with a single entry."""
-    fit = max(1, min(len(labels), LEGEND_COLUMNS // (max(len(label) for label in labels) + 8)))
-    rows = -(-len(labels) // fit)
-    return -(-len(labels) // rows)
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        wide = sum(8 + max(len(label) for label in labels[first:first + rows]) for first in range(0, len(labels), rows))
+        if wide <= LEGEND_COLUMNS:
+            return -(-len(labels) // rows)
+    return 1
 
 
 def _lies(plot: Plot, x_axis: Axis) -> bool:
@@ -127,4 +137,5 @@ def _rows(plot: Plot, y_axis: Axis) -> int:
 
 def _all_whole(plot: Plot, which: str) -> bool:
     values = [value for line in plot.lines for value in (line.x if which == "x" else line.y)]
-    return all(isinstance(value, int | float) and value == value // 1 for value in values if not isinstance(value, str))
+    numbers = [value for value in values if not isinstance(value, str)]
+    return all(value == value // 1 for value in numbers) and any(abs(value) > 1 for value in numbers)

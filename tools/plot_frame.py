@@ -84,7 +84,7 @@ def mark(ax: Axes, plot: Plot, lying: bool) -> None:
         at = float(each["at"])
         here = (at, ax.get_ylim()[0]) if upright else (ax.get_xlim()[0], at)
         spot = ax.transAxes.inverted().transform(ax.transData.transform(here))[0 if upright else 1]
-        (across if upright else upward).append((float(spot), at, str(each.get("label") or figure(at, 4))))
+        (across if upright else upward).append((float(spot), at, str(each.get("label", figure(at, 4)))))
         draw_level = ax.axvline if upright else ax.axhline
         draw_level(at, color=MARK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=3.5)
     _above(ax, across)
@@ -94,10 +94,12 @@ def mark(ax: Axes, plot: Plot, lying: bool) -> None:
 def _above(ax: Axes, labels: list[tuple[float, float, str]]) -> None:
     """Labels over their lines, in as many rows as keep them apart."""
     rows: list[float] = []
-    for spot, at, label in sorted(labels):
+    named = sorted(each for each in labels if each[2])
+    for (spot, at, label), after in zip(named, [*(each[0] for each in named[1:]), 2.0], strict=False):
         label = textwrap.shorten(label, 60, placeholder="…")
         wide = CHARACTER * len(label)
-        left = min(max(0.0, spot - wide / 2), 1.0 - wide)
+        # Over its line, or drawn to the left where the next line is near.
+        left = min(max(0.0, min(spot - wide / 2, max(after - wide - 0.01, spot - wide + 0.01))), 1.0 - wide)
         row = next((n for n, end in enumerate(rows) if left > end), len(rows))
         rows[row:row + 1] = [left + wide + 0.02]
         ax.annotate(label, (at, 1.0), xycoords=ax.get_xaxis_transform(), xytext=(left + wide / 2, 1.015 + LINE_HEIGHT * row),
@@ -107,7 +109,7 @@ def _above(ax: Axes, labels: list[tuple[float, float, str]]) -> None:
 def _beside(ax: Axes, labels: list[tuple[float, float, str]]) -> None:
     """Labels at the right of their lines, pushed up where they would lie on each other."""
     floor = -1.0
-    for spot, _, label in sorted(labels):
+    for spot, _, label in sorted(each for each in labels if each[2]):
         lines = textwrap.wrap(label, 15)[:3]
         tall = LINE_HEIGHT * len(lines)
         middle = max(spot, floor + tall / 2)

@@ -35,15 +35,15 @@ def curve(ax: Axes, plot: Plot, found: list[Point], number: int, lying: bool, x_
     if lying:
         xs, ys = ys, xs
     if line.kind == "scatter":
-        return ax.scatter(xs, ys, s=38, marker=marker, zorder=4, edgecolors=colour, facecolors=inside)
+        return ax.scatter(xs, ys, s=38, marker=marker, zorder=4, clip_on=False, edgecolors=colour, facecolors=inside)
     # Where lines coincide, the one below is thicker and all can be seen.
     drawn, = ax.plot(xs, ys, color=colour, linewidth=1.9 + 1.5 * min(_covered(plot, number), 2), zorder=3 + 0.01 * number + line.dashed,
                      linestyle=pattern, drawstyle="steps-post" if line.kind == "step" else "default")
     look: dict[str, Any] = {"marker": marker, "markersize": 5, "markerfacecolor": inside}
     if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
         drawn.set(**look)
-    elif len(found) > 2 and sum(each.kind in ("line", "step") for each in plot.lines) > 1:
-        # Few markers, each line's at other places, tell lines apart where they cross or coincide.
+    elif len(found) > 2 and sum(each.kind in ("line", "step") and each.dashed == line.dashed for each in plot.lines) > 1:
+        # Few markers, each line's at other places, tell lines apart that dashes don't.
         drawn.set(**look, markevery=(0.03 + 0.035 * (number % 5), 0.2))
     return drawn
 
@@ -123,7 +123,7 @@ def gantt(ax: Axes, line: Line, found: list[Point], number: int, x_axis: Axis) -
     return drawn
 
 
-def cells(ax: Axes, line: Line, found: list[Point], number: int) -> Any:
+def cells(ax: Axes, line: Line, found: list[Point], number: int, x_axis: Axis) -> Any:
     """A table's cells with their notes; each line has a tint and a hatch."""
     from matplotlib.colors import to_rgb
 
@@ -131,6 +131,8 @@ def cells(ax: Axes, line: Line, found: list[Point], number: int) -> Any:
     look: dict[str, Any] = {"facecolor": "white" if line.dashed else tint, "edgecolor": "white", "linewidth": 2,
                             "hatch": HATCHES[number % len(HATCHES)] or None}
     drawn = ax.barh([point.y for point in found], [0.94] * len(found), 0.86, [point.x - 0.47 for point in found], **look)
+    if x_axis.names:
+        ax.set_xlim(-0.5, len(x_axis.names) - 0.5)
     for point in found:
         ax.annotate(point.note, (point.x, point.y), ha="center", va="center", fontsize=10, color="#222222", zorder=5,
                     bbox={**PAPER, "facecolor": look["facecolor"], "boxstyle": "round,pad=0.15"})

@@ -44,7 +44,7 @@ def text_plot(plot: Plot, width: int = 72, height: int = 16) -> str:
         return "\n".join([*head, "(nothing to draw)"])
     if x_axis.names and any(line.kind == "bar" for line in plot.lines):
         body = _bars(plot, lines, x_axis, y_axis, width)
-    elif any(line.kind == "cell" for line in plot.lines):
+    elif x_axis.names and y_axis.names and any(line.kind == "cell" for line in plot.lines):
         body = _table(plot, lines, x_axis, y_axis, width)
     else:
         body = _area(plot, lines, x_axis, y_axis, width, height)
@@ -86,7 +86,7 @@ def _cells(line: Line, found: list[Point], x_axis: Axis, y_axis: Axis, columns: 
             yield from ((row, column) for column in range(start, max(start + 1, end)))
         return
     placed_cells = [cell(point.x, point.y) for point in found]
-    if line.kind in ("scatter", "bar") or len(placed_cells) == 1:
+    if line.kind in ("scatter", "bar", "cell") or len(placed_cells) == 1:
         yield from placed_cells
         return
     for (row, column), (next_row, next_column) in zip(placed_cells, placed_cells[1:], strict=False):
@@ -167,7 +167,7 @@ def _x_ticks(axis: Axis, gutter: int, columns: int) -> list[str]:
 
 def _table(plot: Plot, lines: Lines, x_axis: Axis, y_axis: Axis, width: int) -> list[str]:
     """Cells: a row for every name of y, a column for every name of x; each cell has its line's character and its note."""
-    gutter = min(MAX_GUTTER + 8, max((len(name) for name in y_axis.names), default=8))
+    gutter = min(width // 2, max((len(name) for name in y_axis.names), default=8))
     room = max(4, (width - gutter - 2) // max(1, len(x_axis.names)))
     grid = [[" " * room for _ in x_axis.names] for _ in y_axis.names]
     for number, (line, found) in enumerate(lines):
@@ -240,7 +240,9 @@ def _legend(plot: Plot, width: int) -> list[str]:
     parts = [f"{_character(n, bar=lying and line.kind == 'bar')} {line.label}" for n, line in enumerate(plot.lines)] \
         if len(plot.lines) > 1 else []
     for mark in plot.marks:
-        label, at = str(mark.get("label") or "mark"), figure(float(mark["at"]), 4)
+        label, at = str(mark.get("label", "mark")), figure(float(mark["at"]), 4)
+        if not label:
+            continue
         character = "┊" if lying or mark.get("axis", "x") == "x" else "┈"
         parts.append(f"{character} {label}" if at in label else f"{character} {label} ({at})")
     rows: list[str] = []

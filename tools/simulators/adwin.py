@@ -259,7 +259,8 @@ def _plot(values: np.ndarray[Any, Any], seen: Watched, changed_at: int | None) -
     thin = _thin({"index": list(range(len(values))), "width": seen.widths})
     start = len(values) if changed_at is None else changed_at
     naive = [index + 1 - (start if index >= start else 0) for index in thin["index"]]
-    marks = [{"axis": "x", "at": index, "label": f"alarm {index}"} for index in seen.detections[:5]]
-    return Plot(title="ADWIN's window", x_label="sample", y_label="window width (samples)", marks=marks, lines=[
+    marks = [{"axis": "x", "at": index, "label": f"alarm at {index:,}"} for index in seen.detections[:5]]
+    return Plot(title="ADWIN drops the old data some time after the change, not at it",
+                x_label="sample (count)", y_label="window width (samples)", marks=marks, lines=[
         Line(label="ADWIN", x=thin["index"], y=thin["width"], kind="step"),
-        Line(label="cut at once", x=thin["index"], y=naive, kind="step", dashed=True)])
+        Line(label="cut at once (naive)", x=thin["index"], y=naive, kind="step", dashed=True)])
