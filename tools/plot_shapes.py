@@ -124,19 +124,22 @@ def gantt(ax: Axes, line: Line, found: list[Point], number: int, x_axis: Axis) -
 
 
 def cells(ax: Axes, line: Line, found: list[Point], number: int, x_axis: Axis) -> Any:
-    """A table's cells with their notes; each line has a tint and a hatch."""
+    """A table's cells with their notes; each line has a tint and a hatch, dashed ones a strong one."""
     from matplotlib.colors import to_rgb
+    from matplotlib.patches import Patch
 
-    tint = tuple(1 - 0.45 * (1 - part) for part in to_rgb(COLOURS[number % len(COLOURS)]))
-    look: dict[str, Any] = {"facecolor": "white" if line.dashed else tint, "edgecolor": "white", "linewidth": 2,
-                            "hatch": HATCHES[number % len(HATCHES)] or None}
-    drawn = ax.barh([point.y for point in found], [0.94] * len(found), 0.86, [point.x - 0.47 for point in found], **look)
+    colour = COLOURS[number % len(COLOURS)]
+    tint = tuple(1 - 0.45 * (1 - part) for part in to_rgb(colour))
+    look: dict[str, Any] = {"facecolor": tint, "edgecolor": "white", "linewidth": 2, "hatch": HATCHES[number % len(HATCHES)] or None}
+    if line.dashed:
+        look |= {"edgecolor": colour, "hatch": "//"}
+    ax.barh([point.y for point in found], [0.94] * len(found), 0.86, [point.x - 0.47 for point in found], **look)
     if x_axis.names:
         ax.set_xlim(-0.5, len(x_axis.names) - 0.5)
     for point in found:
         ax.annotate(point.note, (point.x, point.y), ha="center", va="center", fontsize=10, color="#222222", zorder=5,
-                    bbox={**PAPER, "facecolor": look["facecolor"], "boxstyle": "round,pad=0.15"})
-    return drawn
+                    bbox={**PAPER, "boxstyle": "round,pad=0.15"})
+    return Patch(**look)
 
 
 def _look(line: Line, number: int) -> dict[str, Any]:

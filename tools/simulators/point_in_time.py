@@ -181,8 +181,8 @@ def _plot(p: PointInTime, aucs: dict[str, float]) -> Plot:
             cells[kind].append((f"label at {name}", told, "none" if row < 0 else f"{values[row]:g}"))
     return Plot(title=f"Joins that see the future promise more than serving reaches (AUC {aucs['ingested']:.2f})",
                 x_label="label, with the feature value joined to it", y_label="join, and the offline AUC it promises", lines=[
-        Line(label=label, kind="cell", dashed=label == "no value", x=[cell[0] for cell in found], y=[cell[1] for cell in found],
-             notes=[cell[2] for cell in found]) for label, found in cells.items() if found])
+        Line(label=label, kind="cell", dashed=label.startswith("leaked"), x=[cell[0] for cell in found], y=[cell[1] for cell in found],
+             notes=[cell[2] for cell in found]) for label, found in cells.items() if found or label.startswith("leaked")])
 
 
 def _rows(join: Join, events: Any, at: Any, lag: int) -> Any:

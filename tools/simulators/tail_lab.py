@@ -224,7 +224,8 @@ def _plot(p: TailLab, tails: dict[str, Callable[[float], float]]) -> Plot:
         points += [(t, LEAST_SHARE) for t, _ in every[len(points):len(points) + 1]]  # where it falls out of sight
         lines.append(Line(label=label, x=[t for t, _ in points], y=[share for _, share in points],
                           dashed="naive" in label))
-    return Plot(title=(f"Waiting for the slowest of {p.fan_out:,}" if p.fan_out > 1 else "One leaf") + ": how many requests are later", x_label="latency (ms)",
+    return Plot(title=(f"Waiting for the slowest of {p.fan_out:,}" if p.fan_out > 1 else "One leaf") + ": how many requests are later",
+                x_label="latency (ms)",
                 y_label="later than that (fraction)", log_x=True,
                 log_y=True, lines=lines, marks=[{"axis": "y", "at": 0.001, "label": "p999"}])
 
