@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -244,7 +245,8 @@ def _legend(plot: Plot, width: int) -> list[str]:
         if not label:
             continue
         character = "┊" if lying or mark.get("axis", "x") == "x" else "┈"
-        parts.append(f"{character} {label}" if at in label else f"{character} {label} ({at})")
+        told = at in re.split(r"[^\w.,×⁻⁰¹²³⁴⁵⁶⁷⁸⁹-]+", label)
+        parts.append(f"{character} {label}" if told else f"{character} {label} ({at})")
     rows: list[str] = []
     for part in parts:
         if rows and len(rows[-1]) + 3 + len(part) <= width:
