@@ -42,19 +42,22 @@ def param(default: Any = ..., *, unit: str = "", words: Sequence[str] = (), help
 
 
 class Line(BaseModel):
-    """One line, bar group, step or point set of a plot: `x` and `y` of equal length (gantt: `x` start, `y` row,
-    `x2` end)."""
+    """One line, bar group, step, point set or cell set of a plot: `x` and `y` of equal length (gantt: `x` start, `y` row,
+    `x2` end; cell: column and row of a table). `notes`, one a point, are written at bars (in place of the figure), in
+    gantt bars and in cells."""
 
     label: str
     x: list[float | str]
     y: list[float | str]
     x2: list[float] | None = None
-    kind: Literal["line", "step", "scatter", "bar", "gantt"] = "line"
+    kind: Literal["line", "step", "scatter", "bar", "gantt", "cell"] = "line"
     dashed: bool = False
+    notes: list[str] | None = None
 
 
 class Plot(BaseModel):
-    """A picture as data; `tools.draw` turns it into SVG, PNG or text. Axes are labelled with their units."""
+    """A picture as data; `tools.draw` turns it into SVG, PNG or text. Axes are labelled with their units; `stacked` bars
+    lie on each other."""
 
     title: str
     x_label: str
@@ -62,8 +65,9 @@ class Plot(BaseModel):
     lines: list[Line]
     log_x: bool = False
     log_y: bool = False
+    stacked: bool = False
     marks: list[dict[str, Any]] = Field(default_factory=list)
-    """Reference lines: {"axis": "x"|"y", "at": number, "label": text}."""
+    """Reference lines: {"axis": "x"|"y", "at": number, "label": text}; an empty label leaves the line unnamed."""
 
 
 class ToolResult(BaseModel):

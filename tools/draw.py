@@ -1,36 +1,34 @@
-"""A plot as an SVG or PNG file (and, from tools.plot_text, in characters). Knows colours and sizes, no tool by name."""
+"""A plot as an SVG or PNG file (and, from tools.plot_text, in characters). Knows the page and its legend, no tool by name."""
 
 from __future__ import annotations
 
 import io
-import math
 import textwrap
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.base import Line, Plot, ToolError
-from tools.plot_axes import Axis, Point, axes, figure, points
+from tools.base import Plot, ToolError
+from tools.plot_axes import Axis, axes, placed
+from tools.plot_frame import begin_at, mark, scale, ticks
+from tools.plot_shapes import bars, cells, curve, gantt, totals
 from tools.plot_text import text_plot
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["save_plot", "text_plot"]
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#B8A800")
-"""Okabe and Ito's palette, which colour-blind readers tell apart; its black is softened and its yellow darkened for white paper."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLE: Any = {
-    "font.family": ["DejaVu Sans"], "font.size": 10.5, "axes.titlesize": 13, "axes.labelsize": 11, "legend.fontsize": 10,
+    "font.family": ["DejaVu Sans"], "font.size": 10.5, "axes.labelsize": 11, "legend.fontsize": 10,
     "axes.edgecolor": "#888888", "axes.grid": True, "axes.axisbelow": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.8,
     "axes.spines.top": False, "axes.spines.right": False, "xtick.color": "#444444", "ytick.color": "#444444",
     "axes.unicode_minus": False, "text.parse_math": False, "svg.hashsalt": "tutor", "svg.fonttype": "none", "savefig.dpi": 150,
     "hatch.linewidth": 0.8,
 }
-MARKED_UP_TO = 12
-NUMBERED_BARS = 16
+TITLE = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
+TITLE_COLUMNS = 68
+LEGEND_COLUMNS = 104
 _TURN = threading.Lock()
 """matplotlib's settings belong to the process, so drawings take turns."""
 
@@ -56,13 +54,15 @@ def _render(plot: Plot, kind: str) -> bytes:
 
     x_axis, y_axis = axes(plot)
     lying = _lies(plot, x_axis)
-    rows = len(x_axis.names) * _bar_lines(plot) if lying else _gantt_rows(plot, y_axis)
+    rows = len(x_axis.names) * (1 if plot.stacked else _bar_lines(plot)) if lying else _rows(plot, y_axis)
     # SVG readers get its title; dates and versions would change the bytes.
     metadata = {"Date": None, "Creator": None, "Title": plot.title} if kind == "svg" else {"Software": None, "Title": plot.title}
     stream = io.BytesIO()
     with _TURN, matplotlib.rc_context(STYLE):
-        drawing = Figure(figsize=(8.0, min(12.0, max(4.8, 1.8 + 0.26 * rows))), layout="constrained")
+        drawing = Figure(figsize=(8.0, min(12.0, max(4.8, 1.9 + 0.26 * rows))), layout="constrained")
         FigureCanvasAgg(drawing)
+        layout: Any = drawing.get_layout_engine()
+        layout.set(w_pad=0.12, h_pad=0.07)
         _fill(drawing, plot, x_axis, y_axis, lying)
         drawing.savefig(stream, format=kind, metadata=metadata)
     return stream.getvalue()
@@ -71,139 +71,52 @@ def _render(plot: Plot, kind: str) -> bytes:
 def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) -> None:
     ax = drawing.add_subplot()
     across, upward = (y_axis, x_axis) if lying else (x_axis, y_axis)
-    ax.set_title("\n".join(textwrap.wrap(plot.title, 68)), loc="left", fontweight="bold", pad=10)
-    _scale(ax, "x", across)
-    _scale(ax, "y", upward)
-    bars = [line for line in plot.lines if line.kind == "bar"]
+    drawing.suptitle("\n".join(_balanced(plot.title)), **TITLE)
+    scale(ax, "x", across)
+    scale(ax, "y", upward)
+    found = placed(plot, x_axis, y_axis)
     handles: list[Any] = []
     for number, line in enumerate(plot.lines):
-        found = points(line, x_axis, y_axis)
         if line.kind == "gantt":
-            handles.append(_gantt(ax, line, found, number))
+            handles.append(gantt(ax, line, found[number], number, x_axis))
+        elif line.kind == "cell":
+            handles.append(cells(ax, line, found[number], number, x_axis))
         elif line.kind == "bar":
-            slot = next(n for n, each in enumerate(bars) if each is line)
-            handles.append(_bar(ax, plot, found, number, (slot, len(bars)), lying))
+            handles.append(bars(ax, plot, found, number, lying))
         else:
-            handles.append(_curve(ax, line, found, number, lying, _covered(plot, number)))
-    _ticks(ax, "x", across, whole=_all_whole(plot, "y" if lying else "x"))
-    _ticks(ax, "y", upward, whole=_all_whole(plot, "x" if lying else "y"))
-    if lying or any(line.kind == "gantt" for line in plot.lines):
+            handles.append(curve(ax, plot, found[number], number, lying, x_axis))
+    if plot.stacked:
+        totals(ax, plot, found, lying)
+    if any(line.kind in ("gantt", "cell") for line in plot.lines):
+        ax.grid(False, axis="y")
+    begin_at(ax, plot, y_axis, lying)
+    ticks(ax, "x", across, _all_whole(plot, "y" if lying else "x"))
+    ticks(ax, "y", upward, _all_whole(plot, "x" if lying else "y"))
+    if lying or any(line.kind in ("gantt", "cell") for line in plot.lines):
         ax.invert_yaxis()
-    _marks(ax, plot, lying)
-    if not any(points(line, x_axis, y_axis) for line in plot.lines):
+    mark(ax, plot, lying)
+    if not any(found):
         ax.text(0.5, 0.5, "nothing to draw", transform=ax.transAxes, ha="center", va="center", color="#666666")
     if len(plot.lines) > 1:
         labels = [textwrap.shorten(line.label, 80, placeholder="…") for line in plot.lines]
-        columns = max(1, min(len(labels), 92 // (max(len(label) for label in labels) + 8)))
-        drawing.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False, handlelength=2.8)
+        drawing.legend(handles, labels, loc="outside lower center", ncols=_legend_columns(labels), frameon=False, handlelength=2.8)
 
 
-def _curve(ax: Axes, line: Line, found: list[Point], number: int, lying: bool, covered: int) -> Any:
-    xs, ys = [point.x for point in found], [point.y for point in found]
-    if lying:
-        xs, ys = ys, xs
-    colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
-    if line.kind == "scatter":
-        return ax.scatter(xs, ys, s=34, marker=marker, zorder=4, edgecolors=colour, facecolors="white" if line.dashed else colour)
-    # Where lines coincide, the one below is thicker and all can be seen.
-    drawn, = ax.plot(xs, ys, color=colour, linewidth=2.0 + 1.6 * min(covered, 2), zorder=3 + 0.01 * number + line.dashed,
-                     linestyle=(0, (5, 3)) if line.dashed else "-", drawstyle="steps-post" if line.kind == "step" else "default")
-    if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
-        drawn.set(marker=marker, markersize=5)
-    return drawn
+def _balanced(title: str) -> list[str]:
+    """Lines of nearly the same length, so that no word stands alone."""
+    rows = textwrap.wrap(title, TITLE_COLUMNS)
+    narrow = next((width for width in range(24, TITLE_COLUMNS) if len(textwrap.wrap(title, width)) <= len(rows)), TITLE_COLUMNS)
+    return textwrap.wrap(title, narrow) if len(rows) > 1 else rows
 
 
-def _covered(plot: Plot, number: int) -> int:
-    """How many later lines lie on this one for a quarter of its way or more."""
-    line = plot.lines[number]
-    if line.dashed or line.kind not in ("line", "step"):
-        return 0
-    own = set(zip(line.x, line.y, strict=True))
-    later = (each for each in plot.lines[number + 1:] if each.kind == line.kind and not each.dashed)
-    return sum(4 * len(own & set(zip(each.x, each.y, strict=True))) >= len(own) for each in later)
-
-
-def _bar(ax: Axes, plot: Plot, found: list[Point], number: int, slot: tuple[int, int], lying: bool) -> Any:
-    """Bars side by side. On a logarithmic axis they have no zero to stand on: they grow from the only reference line,
-    if there is one (a tornado), else from the edge."""
-    place, lines = slot
-    line = plot.lines[number]
-    bases = [float(mark["at"]) for mark in plot.marks if mark.get("axis") == "y"]
-    base = bases[0] if plot.log_y and len(bases) == 1 and bases[0] > 0 else 0.0
-    at = sorted({point.x for point in found})
-    thick = 0.8 * min((after - before for before, after in zip(at, at[1:], strict=False)), default=1.0) / lines
-    where = [point.x + (place - (lines - 1) / 2) * thick for point in found]
-    colour = COLOURS[number % len(COLOURS)]
-    look: dict[str, Any] = {"color": "white", "edgecolor": colour, "hatch": "////", "linewidth": 1.2} if line.dashed else \
-        {"color": colour, "edgecolor": "white", "linewidth": 0.6}
-    sizes = [point.y - base for point in found]
-    drawn = ax.barh(where, sizes, thick, base, **look) if lying else ax.bar(where, sizes, thick, base, **look)
-    if len(found) * lines <= NUMBERED_BARS or lying:
-        ax.bar_label(drawn, [figure(point.y, 3) for point in found], padding=2, fontsize=9, color="#444444")
-        ax.margins(x=0.1) if lying else ax.margins(y=0.1)
-    return drawn
-
-
-def _gantt(ax: Axes, line: Line, found: list[Point], number: int) -> Any:
-    colour = COLOURS[number % len(COLOURS)]
-    look: dict[str, Any] = {"color": colour, "edgecolor": "white"}
-    if line.dashed:
-        look = {"color": "white", "edgecolor": colour, "hatch": "////"}
-    return ax.barh([point.y for point in found], [(point.x if point.end is None else point.end) - point.x for point in found], 0.7,
-                   [point.x for point in found], linewidth=0.6, **look)
-
-
-def _scale(ax: Axes, which: str, axis: Axis) -> None:
-    ax.set(**{f"{which}label": axis.label})
-    if axis.log:
-        ax.set(**{f"{which}scale": "log"})
-
-
-def _ticks(ax: Axes, which: str, axis: Axis, whole: bool) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
-
-    scale = getattr(ax, f"{which}axis")
-    if axis.names:
-        step = max(1, len(axis.names) // 60)
-        scale.set_major_locator(FixedLocator(list(range(0, len(axis.names), step))))
-        names = [textwrap.fill(textwrap.shorten(name, 60, placeholder="…"), 26) for name in axis.names[::step]]
-        scale.set_ticklabels(names)
-        if which == "x" and sum(len(name) for name in names) > 80:
-            ax.tick_params(axis="x", labelrotation=30)
-            for label in ax.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor")
-        ax.grid(False, axis="x" if which == "x" else "y")
-        return
-    if axis.log:
-        decades = math.log10(axis.high / axis.low)
-        scale.set_major_locator(MaxNLocator(6) if decades < 0.7 else LogLocator(10, (1, 2, 5) if decades < 2.2 else (1,), numticks=9))
-        scale.set_minor_locator(NullLocator())
-    else:
-        scale.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
-    low, high = getattr(ax, f"get_{which}lim")()
-    digits = min(15, max(6, 2 + math.ceil(math.log10(max(abs(low), abs(high), 1e-300) / max(abs(high - low), 1e-300)))))
-    # Powers of ten look alike along an axis: either all of them are written out or none.
-    plain = (0.1, 1e3) if axis.log and not (axis.low >= 1e-3 and axis.high < 1e6) else (1e-3, 1e6 if axis.log else 1e7)
-    scale.set_major_formatter(FuncFormatter(lambda value, _: figure(value, digits, plain)))
-    scale.set_minor_formatter(NullFormatter())
-
-
-def _marks(ax: Axes, plot: Plot, lying: bool) -> None:
-    """Reference lines with their labels along them."""
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.0}
-    for mark in plot.marks:
-        upright = (mark.get("axis", "x") == "x") != lying
-        at, label = float(mark["at"]), textwrap.shorten(str(mark.get("label") or ""), 40, placeholder="…")
-        if upright:
-            ax.axvline(at, color="#666666", linewidth=1.1, linestyle=":", zorder=2.5)
-            left, right = ax.transAxes.inverted().transform(ax.transData.transform([(at, 1.0), (at, 1.0)]))[:, 0]
-            ax.annotate(label, (at, 0.985), xycoords=ax.get_xaxis_transform(), xytext=(4 if min(left, right) < 0.06 else -4, 0),
-                        textcoords="offset points", rotation=90, ha="left" if min(left, right) < 0.06 else "right", va="top",
-                        fontsize=9, color="#444444", bbox=box, zorder=6)
-        else:
-            ax.axhline(at, color="#666666", linewidth=1.1, linestyle=":", zorder=2.5)
-            ax.annotate(label, (0.995, at), xycoords=ax.get_yaxis_transform(), xytext=(0, 3), textcoords="offset points", ha="right",
-                        va="bottom", fontsize=9, color="#444444", bbox=box, zorder=6)
+def _legend_columns(labels: list[str]) -> int:
+    """As many columns as fit, but no more than the rows need, so that the last row isn't left with a single entry."""
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        wide = sum(8 + max(len(label) for label in labels[first:first + rows]) for first in range(0, len(labels), rows))
+        if wide <= LEGEND_COLUMNS:
+            return -(-len(labels) // rows)
+    return 1
 
 
 def _lies(plot: Plot, x_axis: Axis) -> bool:
@@ -216,12 +129,13 @@ def _bar_lines(plot: Plot) -> int:
     return sum(line.kind == "bar" for line in plot.lines)
 
 
-def _gantt_rows(plot: Plot, y_axis: Axis) -> int:
-    if not any(line.kind == "gantt" for line in plot.lines):
+def _rows(plot: Plot, y_axis: Axis) -> int:
+    if not any(line.kind in ("gantt", "cell") for line in plot.lines):
         return 0
     return len(y_axis.names) or int(y_axis.high - y_axis.low) + 1
 
 
 def _all_whole(plot: Plot, which: str) -> bool:
     values = [value for line in plot.lines for value in (line.x if which == "x" else line.y)]
-    return all(isinstance(value, float) and value == int(value) for value in values if not isinstance(value, str) and math.isfinite(value))
+    numbers = [value for value in values if not isinstance(value, str)]
+    return all(value == value // 1 for value in numbers) and any(abs(value) > 1 for value in numbers)

@@ -1,4 +1,5 @@
-"""Where the points of a plot lie on its two axes, and how a figure is written. Knows neither pixels nor characters."""
+"""Where the points of a plot lie on its two axes, where the ticks are, and how a figure is written. Knows neither pixels nor
+characters."""
 
 from __future__ import annotations
 
@@ -44,6 +45,18 @@ class Axis:
         # Rounding must not carry the ends beyond themselves, where the largest numbers overflow.
         return min(self.high, max(self.low, math.exp(min(here, math.log(sys.float_info.max)))))
 
+    def ticks(self, most: int) -> list[float]:
+        """Round numbers on the axis, about `most` at most and at least one; not for categories."""
+        if self.log and math.log10(self.high) - math.log10(self.low) >= 1:
+            return _powers(self.low, self.high, most) or [self.low, self.high]
+        return _steps(self.low, self.high, most) or [self.low]
+
+    def digits(self) -> int:
+        """How many digits tell this axis' numbers apart."""
+        span = abs(self._even(self.high) - self._even(self.low)) if not self.log else 0.0
+        largest = max(abs(self.low), abs(self.high)) / 2
+        return min(15, max(4, 2 + math.ceil(math.log10(largest / span)))) if span > 0 and largest / span < 1e15 else 6
+
     def _even(self, number: float) -> float:
         """On a scale with even steps; halved, so that the widest ranges have a length."""
         return math.log(number) if self.log else number / 2
@@ -51,31 +64,67 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """One point of a line, placed; `end` is where the bar of a Gantt chart ends."""
+    """One point of a line, placed; `end` is where the bar of a Gantt chart ends, `base` where a bar begins (None: at the
+    axis), `note` is what is written there."""
 
     x: float
     y: float
     end: float | None = None
+    base: float | None = None
+    note: str = ""
 
 
 def axes(plot: Plot) -> tuple[Axis, Axis]:
     """The x and the y axis that hold every point and every mark. Raises ToolError when a line's columns differ in length."""
     for line in plot.lines:
-        if len(line.x) != len(line.y) or (line.x2 is not None and len(line.x2) != len(line.x)):
+        if any(column is not None and len(column) != len(line.x) for column in (line.y, line.x2, line.notes)):
             raise ToolError(f"The plot's line {line.label!r} has columns of different length; every x needs a y.")
     xs = [value for line in plot.lines for value in [*line.x, *(line.x2 or [])]]
-    ys = [value for line in plot.lines for value in line.y]
+    ys: list[float | str] = [value for line in plot.lines for value in line.y]
+    if plot.stacked:
+        ys += [top for line in stack(plot) for top in line[1]]
     marks = [(mark.get("axis", "x"), float(mark["at"])) for mark in plot.marks]
     bars = any(line.kind == "bar" for line in plot.lines)
-    return (_axis(plot.x_label, xs, [at for axis, at in marks if axis == "x"], plot.log_x, False),
-            _axis(plot.y_label, ys, [at for axis, at in marks if axis == "y"], plot.log_y, bars and not plot.log_y))
+    flat = any(line.kind in ("gantt", "cell") for line in plot.lines)
+    return (_axis(plot.x_label, xs, [at for axis, at in marks if axis == "x"], plot.log_x, 0.0),
+            _axis(plot.y_label, ys, [at for axis, at in marks if axis == "y"], plot.log_y, 0.0 if flat else 1.0 if bars else 0.5))
 
 
-def points(line: Line, x_axis: Axis, y_axis: Axis) -> list[Point]:
-    """The points that both axes can show, in the line's order."""
+def placed(plot: Plot, x_axis: Axis, y_axis: Axis) -> list[list[Point]]:
+    """For every line the points that both axes can show, in the line's order. Bars know where they begin: on each other
+    when stacked, at the only reference line of a logarithmic axis (a tornado), else at zero. Steps are held to the end."""
+    bases = [float(mark["at"]) for mark in plot.marks if mark.get("axis") == "y"]
+    base = (bases[0] if len(bases) == 1 and bases[0] > 0 else None) if y_axis.log else 0.0
+    stacked = dict(zip((n for n, line in enumerate(plot.lines) if line.kind == "bar"), stack(plot), strict=True)) if plot.stacked else {}
+    return [_points(line, x_axis, y_axis, *stacked.get(number, ([base] * len(line.x), line.y))) for number, line in enumerate(plot.lines)]
+
+
+def stack(plot: Plot) -> list[tuple[list[float | None], list[float | str]]]:
+    """Where the bars of each bar line begin and end when they lie on each other."""
+    tops: dict[float | str, float] = {}
+    stacked: list[tuple[list[float | None], list[float | str]]] = []
+    for line in (line for line in plot.lines if line.kind == "bar"):
+        begins: list[float | None] = []
+        ends: list[float | str] = []
+        for x, y in zip(line.x, line.y, strict=False):
+            begins.append(tops.get(x, 0.0))
+            tops[x] = tops.get(x, 0.0) + float(y)
+            ends.append(tops[x])
+        stacked.append((begins, ends))
+    return stacked
+
+
+def _points(line: Line, x_axis: Axis, y_axis: Axis, begins: list[float | None], tops: list[float | str]) -> list[Point]:
     ends: list[float] | list[None] = line.x2 if line.x2 is not None else [None] * len(line.x)
-    placed = ((x_axis.place(x), y_axis.place(y), end) for x, y, end in zip(line.x, line.y, ends, strict=True))
-    return [Point(x, y, end) for x, y, end in placed if x is not None and y is not None]
+    notes = line.notes if line.notes is not None else [""] * len(line.x)
+    found = []
+    for x, y, end, begin, note in zip(line.x, tops, ends, begins, notes, strict=True):
+        across, up = x_axis.place(x), y_axis.place(y)
+        if across is not None and up is not None:
+            found.append(Point(across, up, end, begin, note))
+    if line.kind == "step" and found and not x_axis.names and found[-1].x < x_axis.high:
+        found.append(Point(x_axis.high, found[-1].y))
+    return found
 
 
 def figure(number: float, digits: int = 6, plain: tuple[float, float] = PLAIN) -> str:
@@ -96,16 +145,62 @@ def figure(number: float, digits: int = 6, plain: tuple[float, float] = PLAIN) -
     return {"1": power, "-1": "-" + power}.get(mantissa, f"{mantissa}×{power}")
 
 
-def _axis(label: str, values: list[float | str], marks: list[float], log: bool, from_zero: bool) -> Axis:
+def tick_figure(number: float, axis: Axis) -> str:
+    """A number beside an axis: all along one axis are written alike.
+
+    >>> [tick_figure(x, Axis("", (), 0.0, 14e6, False)) for x in (0, 8e6, 12e6)]
+    ['0', '8×10⁶', '12×10⁶']
+    """
+    largest = max(abs(axis.low), abs(axis.high))
+    if axis.log:
+        return figure(number, axis.digits(), (1e-3, 2e6) if axis.low >= 1e-3 and axis.high <= 1e6 else (1.0, 11.0))
+    if number == 0 or 1e-3 <= largest < 1e6:
+        # Rounding leaves dust beside 0 that isn't meant.
+        return "0" if abs(number) < 1e-9 * largest else figure(number, axis.digits(), (0.0, 1e7))
+    power = 3 * math.floor(math.log10(largest) / 3) if 1e-300 < largest < 1e300 else 0
+    if not power:
+        return figure(number, axis.digits())
+    return f"{figure(number / 10.0**power, axis.digits(), (0.0, 1e4))}×10{str(power).translate(_SUPERSCRIPTS)}"
+
+
+def _axis(label: str, values: list[float | str], marks: list[float], log: bool, zero_below: float) -> Axis:
+    """`zero_below`: the axis begins at 0 when its smallest number is at most this share of its largest (1: always)."""
     if any(isinstance(value, str) for value in values):
         names = tuple(dict.fromkeys(_name(value) for value in values))
         return Axis(label, names, 0.0, max(1.0, float(len(names) - 1)), False)
     numbers = [number for number in [*(float(value) for value in values), *marks] if math.isfinite(number)]
     above = [number for number in numbers if number > 0]
     log = log and bool(above)
-    shown = above if log else [*numbers, 0.0] if from_zero else numbers
+    shown = above if log else numbers
     low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+    if not log and (zero_below == 1 or 0 < low <= zero_below * high):
+        low, high = min(low, 0.0), max(high, 0.0)
     return Axis(label, (), low, high, log)
+
+
+def _steps(low: float, high: float, most: int) -> list[float]:
+    """Multiples of a round step from `low` to `high`."""
+    half = high / 2 - low / 2
+    least = 2 * (half / max(1, most))
+    if not math.isfinite(least) or least < 1e-300:
+        return []
+    power = 10.0 ** math.floor(math.log10(least))
+    step = next(size * power for size in (1, 2, 2.5, 5, 10, 20) if size * power >= least * (1 - 1e-9))
+    first = math.ceil(low / step - 1e-9)
+    return [number * step for number in range(first, first + most + 2) if number * step <= high + 1e-9 * step]
+
+
+def _powers(low: float, high: float, most: int) -> list[float]:
+    """Powers of ten from `low` to `high`, with 2 and 5 between them when there is room, or only every n-th."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    found: list[float] = []
+    every = max(1, -(-(last - first) // most))
+    for sizes in ((1, 2, 5), (1,)):
+        found = [size * 10.0**power for power in range(first, last + 1) for size in sizes
+                 if power < 308 and power % every == 0 and low * (1 - 1e-9) <= size * 10.0**power <= high * (1 + 1e-9)]
+        if len(found) <= most:
+            break
+    return found
 
 
 def _name(value: float | str) -> str:

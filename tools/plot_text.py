@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
 from tools.base import Line, Plot
-from tools.plot_axes import Axis, Point, axes, figure, points
+from tools.plot_axes import Axis, Point, axes, figure, placed, tick_figure
 
 CHARACTERS = "*o+x#@%&"
 FILLS = "█▒░▓"
@@ -15,12 +16,13 @@ MAX_GUTTER = 22
 MAX_BARS = 48
 
 Grid = list[list[str]]
+Lines = Sequence[tuple[Line, list[Point]]]
 
 
 def text_plot(plot: Plot, width: int = 72, height: int = 16) -> str:
     """The plot in lines of at most `width` columns (never below 40), its area `height` rows high (never below 4); bars lie,
-    one a row, so that their area is as high as there are bars. Dashed lines have gaps. Raises ToolError when a line's
-    columns differ in length.
+    one a row (or one for all that are stacked), so that their area is as high as there are bars. Dashed lines have gaps.
+    Raises ToolError when a line's columns differ in length.
 
     >>> from tools.base import Line
     >>> line = Line(label="a", x=[0, 1, 2], y=[0, 1, 2])
@@ -28,7 +30,7 @@ def text_plot(plot: Plot, width: int = 72, height: int = 16) -> str:
     Up
     y (s)
     2 ┤                           *********
-      │              *************
+    1 ┤              *************
       │     *********
     0 ┤*****
       └┬─────────────────┬────────────────┬
@@ -37,18 +39,20 @@ def text_plot(plot: Plot, width: int = 72, height: int = 16) -> str:
     """
     width, height = max(40, width), max(4, height)
     x_axis, y_axis = axes(plot)
-    lines = [(line, points(line, x_axis, y_axis)) for line in plot.lines]
+    lines = list(zip(plot.lines, placed(plot, x_axis, y_axis), strict=True))
     head = textwrap.wrap(plot.title, width)
     if not any(found for _, found in lines):
         return "\n".join([*head, "(nothing to draw)"])
     if x_axis.names and any(line.kind == "bar" for line in plot.lines):
         body = _bars(plot, lines, x_axis, y_axis, width)
+    elif x_axis.names and y_axis.names and any(line.kind == "cell" for line in plot.lines):
+        body = _table(plot, lines, x_axis, y_axis, width)
     else:
         body = _area(plot, lines, x_axis, y_axis, width, height)
     return "\n".join(row.rstrip() for row in [*head, *body, *_legend(plot, width)])
 
 
-def _area(plot: Plot, lines: Sequence[tuple[Line, list[Point]]], x_axis: Axis, y_axis: Axis, width: int, height: int) -> list[str]:
+def _area(plot: Plot, lines: Lines, x_axis: Axis, y_axis: Axis, width: int, height: int) -> list[str]:
     gantt = any(line.kind == "gantt" for line in plot.lines)
     if y_axis.names or gantt:
         rows = len(y_axis.names) or min(height, round(y_axis.high - y_axis.low) + 1)
@@ -61,7 +65,10 @@ def _area(plot: Plot, lines: Sequence[tuple[Line, list[Point]]], x_axis: Axis, y
     # Dashed lines come last: their gaps show what they cover.
     for number, (line, found) in sorted(enumerate(lines), key=lambda item: item[1][0].dashed):
         cells = list(_cells(line, found, x_axis, y_axis, columns, height, gantt))
-        _draw(grid, cells, _character(number), number, line.dashed and not gantt)
+        _draw(grid, cells, _character(number), number, line.dashed and not gantt, solid=gantt)
+    for line, found in lines:
+        if line.kind == "gantt":
+            _notes(grid, found, x_axis, y_axis)
     drawn = [f"{labels.get(n, ''):>{gutter}} {'┤' if n in labels else '│'}{''.join(row)}" for n, row in enumerate(grid)]
     return [plot.y_label, *drawn, *_x_ticks(x_axis, gutter, columns), plot.x_label.center(columns).rjust(gutter + 2 + columns)]
 
@@ -79,16 +86,26 @@ def _cells(line: Line, found: list[Point], x_axis: Axis, y_axis: Axis, columns: 
             end = cell(point.x if point.end is None else point.end, point.y)[1]
             yield from ((row, column) for column in range(start, max(start + 1, end)))
         return
-    placed = [cell(point.x, point.y) for point in found]
-    if line.kind in ("scatter", "bar") or len(placed) == 1:
-        yield from placed
+    placed_cells = [cell(point.x, point.y) for point in found]
+    if line.kind in ("scatter", "bar", "cell") or len(placed_cells) == 1:
+        yield from placed_cells
         return
-    for (row, column), (next_row, next_column) in zip(placed, placed[1:], strict=False):
+    for (row, column), (next_row, next_column) in zip(placed_cells, placed_cells[1:], strict=False):
         if line.kind == "step":
             yield from _between(row, column, row, next_column)
             yield from _between(row, next_column, next_row, next_column)
         else:
             yield from _between(row, column, next_row, next_column)
+
+
+def _notes(grid: Grid, found: list[Point], x_axis: Axis, y_axis: Axis) -> None:
+    """Writes notes into the bars of a Gantt chart, where a bar shows on both sides of them."""
+    for point in found:
+        row = round(y_axis.share(point.y) * (len(grid) - 1))
+        start, end = (round(x_axis.share(x) * (len(grid[0]) - 1)) for x in (point.x, point.x if point.end is None else point.end))
+        if point.note and end - start >= len(point.note) + 2:
+            first = start + (end - start - len(point.note)) // 2
+            grid[row][first:first + len(point.note)] = point.note
 
 
 def _between(row: int, column: int, to_row: int, to_column: int) -> Iterator[tuple[int, int]]:
@@ -97,12 +114,12 @@ def _between(row: int, column: int, to_row: int, to_column: int) -> Iterator[tup
         yield (math.floor(row + (to_row - row) * step / steps + 0.5), math.floor(column + (to_column - column) * step / steps + 0.5))
 
 
-def _draw(grid: Grid, cells: list[tuple[int, int]], character: str, number: int, dashed: bool) -> None:
+def _draw(grid: Grid, cells: list[tuple[int, int]], character: str, number: int, dashed: bool, solid: bool) -> None:
     for step, (row, column) in enumerate(dict.fromkeys(cells)):
         if dashed and step % 3 == 2:
             continue
-        # Where two lines coincide they take turns.
-        if grid[row][column] in " ┊┈" or (column // 2 + number) % 2:
+        # Where two lines coincide they take turns; bars don't.
+        if grid[row][column] in " ┊┈" or solid or (column // 2 + number) % 2:
             grid[row][column] = character
 
 
@@ -128,8 +145,7 @@ def _row_labels(axis: Axis, height: int, down: bool) -> dict[int, str]:
     elif down:
         every = {row: figure(round(axis.at(row / (height - 1)))) for row in range(height)}
     else:
-        wanted = {0, height - 1} if height < 7 else {0, round((height - 1) / 2), height - 1}
-        every = {row: figure(axis.at(row / (height - 1)), 4) for row in wanted}
+        every = {round(_bounded(axis.share(at)) * (height - 1)): tick_figure(at, axis) for at in axis.ticks(max(2, height // 3))}
     return every if down else {height - 1 - row: label for row, label in every.items()}
 
 
@@ -139,7 +155,7 @@ def _x_ticks(axis: Axis, gutter: int, columns: int) -> list[str]:
         room = columns // len(axis.names)
         wanted = [(axis.share(n), _cut(name, max(room - 1, 3))) for n, name in enumerate(axis.names)]
     else:
-        wanted = [(share, figure(axis.at(share), 4)) for share in (0.0, 0.5, 1.0)]
+        wanted = [(_bounded(axis.share(at)), tick_figure(at, axis)) for at in axis.ticks(max(2, columns // 11))]
     rule, text = ["─"] * columns, [" "] * (columns + 1)
     for share, label in wanted:
         column = round(share * (columns - 1))
@@ -150,29 +166,65 @@ def _x_ticks(axis: Axis, gutter: int, columns: int) -> list[str]:
     return [f"{'':>{gutter}} └{''.join(rule)}", f"{'':>{gutter}}  {''.join(text)}"]
 
 
-def _bars(plot: Plot, lines: Sequence[tuple[Line, list[Point]]], names: Axis, values: Axis, width: int) -> list[str]:
-    """Lying bars: one row for every bar of every category; other lines put their character where they pass."""
+def _table(plot: Plot, lines: Lines, x_axis: Axis, y_axis: Axis, width: int) -> list[str]:
+    """Cells: a row for every name of y, a column for every name of x; each cell has its line's character and its note."""
+    gutter = min(width // 2, max((len(name) for name in y_axis.names), default=8))
+    room = max(4, (width - gutter - 2) // max(1, len(x_axis.names)))
+    grid = [[" " * room for _ in x_axis.names] for _ in y_axis.names]
+    for number, (line, found) in enumerate(lines):
+        for point in found if line.kind == "cell" else ():
+            grid[round(point.y)][round(point.x)] = _cut(f"{_character(number)} {point.note}", room - 1).ljust(room)
+    rule = "─" * min(width - gutter - 2, room * len(x_axis.names))
+    rows = [f"{_cut(name, gutter):>{gutter}} │{''.join(grid[n])}" for n, name in enumerate(y_axis.names)]
+    names = "".join(_cut(name, room - 1).ljust(room) for name in x_axis.names)
+    return [*textwrap.wrap(f"{plot.y_label} by {plot.x_label}", width), f"{'':>{gutter}}  {names}", f"{'':>{gutter}} ┌{rule}", *rows]
+
+
+def _bars(plot: Plot, lines: Lines, names: Axis, values: Axis, width: int) -> list[str]:
+    """Lying bars: one row for every bar of every category, or for all of a stack; other lines put their character where
+    they pass, reference lines show where nothing else is."""
     gutter = min(MAX_GUTTER, max(len(name) for name in names.names))
-    room = width - gutter - 14
-    low = 0.0 if not values.log and values.low >= 0 else values.low
-    scale = Axis(values.label, (), low, values.high, values.log)
-    rows = [f"{plot.x_label}; bars: {plot.y_label}, from {figure(low)} to {figure(values.high)}" + (" (logarithmic)" if values.log else "")]
+    figures = {(number, n): point.note or figure(point.y, 4) for number, (line, found) in enumerate(lines) if line.kind == "bar"
+               for n, point in enumerate(found)}
+    room = width - gutter - 4 - max(8, *(len(each) for each in figures.values()))
+    span = f"from {figure(values.low, 4)} to {figure(values.high, 4)}" + (" (logarithmic)" if values.log else "")
+    rows = textwrap.wrap(f"{plot.x_label}; bars: {plot.y_label}, {span}", width)
+    head = len(rows)
     for n, name in enumerate(names.names):
         label = _cut(name, gutter)
+        bar = _empty_bar(plot, values, room)
         for number, (line, found) in enumerate(lines):
-            height = next((point.y for point in found if point.x == n), None)
-            if line.kind != "bar" or height is None:
+            index, point = next(((index, point) for index, point in enumerate(found) if point.x == n), (0, None))
+            if line.kind != "bar" or point is None:
                 continue
-            long = max(1, round(scale.share(height) * room)) if height != low or values.log else 0
-            bar = list((_character(number, bar=True) * long).ljust(room + 1))
-            for other, (passing, placed) in enumerate(lines):
-                at = None if passing.kind == "bar" else _passes(placed, n)
+            _fill_bar(bar, values, point, _character(number, bar=True), room)
+            if plot.stacked and any(point.x == n for later, found in lines[number + 1:] if later.kind == "bar" for point in found):
+                continue
+            for other, (passing, found) in enumerate(lines):
+                at = None if passing.kind == "bar" else _passes(found, n)
                 if at is not None:
-                    bar[min(room, round(scale.share(at) * room))] = _character(other)
-            rows.append(f"{label:>{gutter}} │{''.join(bar)} {figure(height, 4)}")
-            label = ""
-    hidden = len(rows) - 1 - MAX_BARS
-    return [*rows[:MAX_BARS + 1], f"… and {hidden} more bars"] if hidden > 0 else rows
+                    bar[min(room, round(values.share(at) * room))] = _character(other)
+            rows.append(f"{label:>{gutter}} │{''.join(bar)} {figure(point.y, 4) if plot.stacked else figures[number, index]}")
+            label, bar = "", _empty_bar(plot, values, room)
+    hidden = len(rows) - head - MAX_BARS
+    return [*rows[:MAX_BARS + head], f"… and {hidden} more bars"] if hidden > 0 else rows
+
+
+def _empty_bar(plot: Plot, values: Axis, room: int) -> list[str]:
+    bar = [" "] * (room + 1)
+    for mark in plot.marks:
+        at = float(mark["at"])
+        if mark.get("axis") == "y" and (at > 0 or not values.log):
+            bar[round(_bounded(values.share(at)) * room)] = "┊"
+    return bar
+
+
+def _fill_bar(bar: list[str], values: Axis, point: Point, character: str, room: int) -> None:
+    base = values.low if point.base is None else point.base
+    low, high = sorted(round(_bounded(values.share(at)) * room) for at in (base, point.y))
+    if low == high and (point.y != base or point.base is None):
+        high = low + 1
+    bar[low:high] = [character if each == " " or not 0 < n < high - low - 1 else each for n, each in enumerate(bar[low:high])]
 
 
 def _passes(found: list[Point], position: int) -> float | None:
@@ -188,8 +240,13 @@ def _legend(plot: Plot, width: int) -> list[str]:
     lying = any(line.kind == "bar" for line in plot.lines) and any(isinstance(x, str) for line in plot.lines for x in line.x)
     parts = [f"{_character(n, bar=lying and line.kind == 'bar')} {line.label}" for n, line in enumerate(plot.lines)] \
         if len(plot.lines) > 1 else []
-    parts += [f"{'┊' if mark.get('axis', 'x') == 'x' else '┈'} {mark.get('label') or 'mark'} ({figure(float(mark['at']), 4)})"
-              for mark in plot.marks]
+    for mark in plot.marks:
+        label, at = str(mark.get("label", "mark")), figure(float(mark["at"]), 4)
+        if not label:
+            continue
+        character = "┊" if lying or mark.get("axis", "x") == "x" else "┈"
+        told = at in re.split(r"[^\w.,×⁻⁰¹²³⁴⁵⁶⁷⁸⁹-]+", label)
+        parts.append(f"{character} {label}" if told else f"{character} {label} ({at})")
     rows: list[str] = []
     for part in parts:
         if rows and len(rows[-1]) + 3 + len(part) <= width:
@@ -207,3 +264,7 @@ def _character(number: int, bar: bool = False) -> str:
 
 def _cut(text: str, room: int) -> str:
     return text if len(text) <= room else text[:max(1, room - 1)] + "…"
+
+
+def _bounded(share: float) -> float:
+    return min(1.0, max(0.0, share))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tools.base import Line, Plot, ToolError
 from tools.draw import save_plot, text_plot
-from tools.plot_axes import figure
+from tools.plot_axes import Axis, Point, axes, figure, placed
 
 UP = Line(label="up", x=[0, 1, 2, 3], y=[0, 1, 2, 3])
 FLAT = Line(label="flat (naive)", x=[0, 3], y=[1, 1], dashed=True)
@@ -37,6 +37,13 @@ PLOTS = {
     "gantt": plot(Line(label="run", x=[0, 2], y=["A", "B"], x2=[2, 5], kind="gantt"),
                   Line(label="wait", x=[0], y=["B"], x2=[2], kind="gantt", dashed=True)),
     "numeric gantt": plot(Line(label="run", x=[0, 2], y=[0, 3], x2=[2, 5], kind="gantt")),
+    "stack": plot(Line(label="first", x=["x", "y"], y=[1, 2], kind="bar"), Line(label="second", x=["x", "y"], y=[3, 1], kind="bar"),
+                  stacked=True, marks=[{"axis": "y", "at": 3.5, "label": "room"}]),
+    "cells": plot(Line(label="right", x=["t1", "t2"], y=["join", "join"], kind="cell", notes=["10", "20"]),
+                  Line(label="leaked", x=["t1"], y=["latest"], kind="cell", notes=["40"])),
+    "gantt with notes": plot(Line(label="run", x=[0, 20], y=["A", "A"], x2=[20, 21], kind="gantt", notes=["job1", "job2"]), UP),
+    "near marks": plot(UP, *(Line(label=f"more {n}", x=[0, 1, 2], y=[n, n, 1]) for n in range(2)), marks=[
+        {"axis": axis, "at": 2 + n / 100, "label": f"{axis} mark {n}"} for n in range(3) for axis in "xy"]),
     "nothing": plot(),
     "a point": plot(Line(label="first", x=[1], y=[1])),
     "nothing above 0": plot(Line(label="first", x=[0, 0], y=[0, -1]), log_x=True, log_y=True),
@@ -113,7 +120,7 @@ def test_text_keeps_to_its_width_and_names_everything(name: str, width: int) -> 
 
 def test_text_gives_each_line_its_own_character_and_dashes_have_gaps() -> None:
     told = text_plot(plot(Line(label="low", x=[0, 9], y=[0, 0]), Line(label="high", x=[0, 9], y=[9, 9], dashed=True)), width=50, height=8)
-    rows = [row.split("┤")[1] for row in told.splitlines() if "┤" in row]
+    rows = [re.split("[┤│]", row)[1] for row in told.splitlines() if re.search("[┤│]", row)]
     assert set(rows[0]) == {"o", " "} and set(rows[-1]) == {"*"}
     assert "* low   o high" in told
 
@@ -130,11 +137,78 @@ def test_text_shows_gantt_rows_from_the_top_in_their_order() -> None:
     assert rows[0].index("*") < rows[1].index("*") and "o" in rows[1]
 
 
+def test_stacked_bars_are_one_row_whose_parts_add_up() -> None:
+    rows = [row for row in text_plot(PLOTS["stack"], width=60).splitlines() if "│" in row]
+    assert len(rows) == 2 and rows[0].endswith(" 4") and rows[1].endswith(" 3")
+    assert rows[0].count("▒") > 2 * rows[0].count("█") > 0 and rows[0].index("▒") > rows[0].index("█")
+    assert rows[1].index("┊") > rows[1].rindex("▒")
+
+
+def test_stacked_bars_begin_where_those_below_them_end() -> None:
+    drawn = PLOTS["stack"]
+    first, second = placed(drawn, *axes(drawn))
+    assert [point.base for point in first] == [0, 0] and [point.base for point in second] == [1, 2]
+    assert [point.y for point in second] == [4, 3] and axes(drawn)[1].high == 4
+
+
+def test_the_halves_of_a_tornado_grow_from_the_reference_line() -> None:
+    found = placed(PLOTS["tornado"], *axes(PLOTS["tornado"]))
+    assert {point.base for point in found[0]} == {10.0}
+
+
+def test_cells_are_written_where_their_row_meets_their_column(tmp_path: Path) -> None:
+    rows = [row for row in text_plot(PLOTS["cells"], width=60).splitlines() if "│" in row]
+    assert rows[0].split() == ["join", "│*", "10", "*", "20"] and rows[1].split() == ["latest", "│o", "40"]
+    save_plot(PLOTS["cells"], tmp_path / "a.svg")
+    assert {"10", "20", "40"} <= set(svg_text(tmp_path / "a.svg").splitlines())
+
+
+def test_notes_stand_in_gantt_bars_that_hold_them_and_at_bars(tmp_path: Path) -> None:
+    drawn = plot(Line(label="first", x=["x", "y"], y=[1, 2], kind="bar", notes=["one", "two"]))
+    save_plot(drawn, tmp_path / "a.svg")
+    assert {"one", "two"} <= set(svg_text(tmp_path / "a.svg").splitlines()) and "one" in text_plot(drawn)
+    save_plot(PLOTS["gantt with notes"], tmp_path / "b.svg")
+    for told in (svg_text(tmp_path / "b.svg"), text_plot(PLOTS["gantt with notes"])):
+        assert "job1" in told and "job2" not in told
+
+
+def test_labels_of_reference_lines_stand_apart(tmp_path: Path) -> None:
+    save_plot(PLOTS["near marks"], tmp_path / "a.svg")
+    assert svg_text(tmp_path / "a.svg").count("x mark") == 3
+    spots = re.findall(r"rotate\(-0 ([0-9.]+) ([0-9.]+)\)[^>]*>([xy]) mark", (tmp_path / "a.svg").read_text())
+    heights = sorted(float(height) for _, height, _ in spots)
+    assert len(spots) == 6 and all(after - before > 8 for before, after in zip(heights, heights[1:], strict=False))
+
+
+@pytest.mark.parametrize(("ys", "low"), [([3, 10], 0), ([8, 10], 8), ([-3, 10], -3)])
+def test_the_value_axis_begins_at_zero_when_that_is_near(ys: list[float], low: float) -> None:
+    assert axes(plot(Line(label="first", x=[0, 1], y=list(ys))))[1].low == low
+
+
+def test_a_step_is_held_to_the_end_of_the_axis() -> None:
+    drawn = plot(Line(label="short", x=[0, 1], y=[1, 2], kind="step"), UP)
+    assert placed(drawn, *axes(drawn))[0][-1] == Point(3, 2)
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12), st.integers(1, 12))
+def test_ticks_are_few_round_and_on_the_axis(low: float, span: float, most: int) -> None:
+    axis = Axis("", (), low, low + span, False)
+    found = axis.ticks(most)
+    assert 1 <= len(found) <= most + 2 and found == sorted(found)
+    assert all(low - 1e-6 * span - 1e-3 <= each <= low + span * (1 + 1e-6) + 1e-3 for each in found)
+
+
+@given(st.floats(1e-12, 1e12), st.floats(1, 1e12), st.integers(2, 12))
+def test_ticks_of_a_logarithmic_axis_lie_on_it(low: float, ratio: float, most: int) -> None:
+    found = Axis("", (), low, low * ratio, True).ticks(most)
+    assert 1 <= len(found) <= most + 2 and all(low * 0.999 <= each <= low * ratio * 1.001 for each in found)
+
+
 numbers = st.floats(-1e12, 1e12) | st.sampled_from([0.0, 1e-300, 1e300, -1e300])
 
 
 @settings(max_examples=150, deadline=None)
-@given(points=st.lists(st.tuples(numbers, numbers), max_size=12), kind=st.sampled_from(["line", "step", "scatter", "bar", "gantt"]),
+@given(points=st.lists(st.tuples(numbers, numbers), max_size=12), kind=st.sampled_from(["line", "step", "scatter", "bar", "gantt", "cell"]),
        log_x=st.booleans(), log_y=st.booleans(), width=st.integers(0, 200), height=st.integers(0, 40))
 def test_text_takes_any_points(points: list[tuple[float, float]], kind: Any, log_x: bool, log_y: bool, width: int, height: int) -> None:
     line = Line(label="any", x=[x for x, _ in points], y=[y for _, y in points], kind=kind)

@@ -162,7 +162,8 @@ def ab_test(p: AbTest, seed: int) -> ToolResult:
         formula="n = (z_{1-alpha/2} + z_power)^2 (p1 (1-p1) + p2 (1-p2)) / (p1 - p2)^2; days = 2 n / users per day",
         series={"looks": list(looks), "false_positive": list(curve), "n_per_arm": list(sizes),
                 "power": [float(power_of(p.p1, p.p2, size, p.alpha)) for size in sizes]},
-        plot=Plot(title="What peeking does to a test without effect", x_label="looks (count)",
+        plot=Plot(title=f"Peeking turns {p.alpha:.3g} false alarms into {curve[-1]:.2g} ({len(looks)} looks, no effect)",
+                  x_label="looks (count)",
                   y_label="false positives (fraction)", lines=[
                       Line(label="stopped at the first p < alpha", x=list(looks), y=list(curve)),
                       Line(label="alpha as hoped", x=list(looks), y=[p.alpha] * len(looks), dashed=True)]),

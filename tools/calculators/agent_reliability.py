@@ -199,12 +199,15 @@ def _series(p: AgentReliability) -> dict[str, list[float | str]]:
 
 def _plot(p: AgentReliability) -> Plot:
     columns = _series(p)
-    labels = {"success": f"as set ({p.retries} retries, {p.detect:.0%} noticed)", "success_no_retry": "no retry",
+    labels = {"success": f"as set (retries: {p.retries}, {p.detect:.0%} noticed)", "success_no_retry": "no retry",
               "success_all_detected": "one retry, every error noticed"}
+    if columns["success"] == columns["success_no_retry"]:
+        labels = {key: label for key, label in labels.items() if key != "success"}
     lines = [Line(label=label, x=columns["steps"], y=columns[key]) for key, label in labels.items()]
     lines.append(Line(label="accuracy of a step (naive)", x=columns["steps"], y=[p.p_step] * len(columns["steps"]),
                       dashed=True))
-    return Plot(title="Success of a chain of steps", x_label="steps", y_label="chance that all are right", lines=lines)
+    return Plot(title=f"Right {100 * p.p_step:.4g}% of the time a step isn't right {100 * p.p_step:.4g}% of the time in all",
+                x_label="steps", y_label="chance that all are right (fraction)", lines=lines)
 
 
 def _warnings(p: AgentReliability) -> list[str]:

@@ -176,7 +176,8 @@ def hpa_replicas(p: HpaReplicas, seed: int) -> ToolResult:
         + (f" (within {p.tolerance:.0%}, so nothing changes)" if abs(ratio - 1) <= p.tolerance else "")
         + (f"; the bare formula gives {bare}." if bare != wanted else "."),
         formula="ceil(replicas * metric / target), unchanged if |metric/target - 1| <= tolerance, within min and max",
-        plot=Plot(title="What the autoscaler wants", x_label="metric / target", y_label="replicas", lines=[
+        plot=Plot(title=f"Within {p.tolerance:.0%} of the target the autoscaler stays at {p.replicas} replicas",
+                  x_label="metric / target (ratio)", y_label="replicas", lines=[
             Line(label="with tolerance and bounds", kind="step", x=list(ratios), y=[
                 hpa_bounded(p.replicas, each, 1.0, p.tolerance, p.min_replicas, p.max_replicas) for each in ratios]),
             Line(label="bare formula", kind="step", dashed=True, x=list(ratios),

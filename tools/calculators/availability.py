@@ -124,11 +124,11 @@ def availability(p: Availability, seed: int) -> ToolResult:
         summary=f"Availability {total:.6g}: {_duration(hours)} of downtime a year."
         + (f" One stage with independent failures would promise {naive:.6g}." if abs(naive - total) > 1e-12 else ""),
         formula="((1 - beta*(1-a)) * P[at least k of n work])^stages; downtime = (1-A) * 8760 h",
-        plot=Plot(title="What replicas buy", x_label="replicas", y_label="downtime (h/year)", log_y=True, lines=[
-            Line(label="independent failures", x=list(counts), y=[max(down**n * HOURS_PER_YEAR, 1e-9) for n in counts]),
+        plot=Plot(title="Replicas help as long as they fail apart",
+                  x_label="replicas", y_label="downtime (h/year)", log_y=True, lines=[
+            Line(label="independent failures", x=list(counts), y=[down**n * HOURS_PER_YEAR for n in counts]),
             Line(label=f"{max(p.common_cause, 0.1):.0%} common cause", x=list(counts), dashed=True, y=[
-                max((1 - parallel_common_cause(p.availability, n, max(p.common_cause, 0.1))) * HOURS_PER_YEAR, 1e-9)
-                for n in counts]),
+                (1 - parallel_common_cause(p.availability, n, max(p.common_cause, 0.1))) * HOURS_PER_YEAR for n in counts]),
         ]),
         assumptions=["a year has 365 days", "repair is instant to notice: availability is the long-run share of time"]
         + (["failures are independent"] if not p.common_cause else []),

@@ -107,7 +107,8 @@ def availability_tree(p: AvailabilityTree, seed: int) -> ToolResult:
         formula="series: product; k of n: P[at least k work]; common cause: P[k work | own failures (1-beta) u] - beta u; "
         "gain of a part = A(part perfect) - A",
         series={"part": [name for name, _ in rows], "saved_h_per_year": [saved for _, saved in rows]},
-        plot=Plot(title="Downtime that a perfect part would save", x_label="part", y_label="saved downtime (h/year)", lines=[
+        plot=Plot(title="Where the downtime comes from: what a perfect part would save",
+                  x_label="part", y_label="saved downtime (h/year)", lines=[
             Line(label="saved if perfect", kind="bar", x=[name for name, _ in drawn], y=[saved for _, saved in drawn]),
             Line(label="downtime of the whole", x=[name for name, _ in drawn], y=[hours] * len(drawn)),
             Line(label="seeming downtime (naive)", x=[name for name, _ in drawn],

@@ -67,9 +67,9 @@ def time_to_full_s(
          source="12 + 2")])
 def consumers(
     in_rps: float = param(**_IN),
-    per_consumer_rps: float = param(gt=0, le=1e12, unit="rps", words=["each consumer", "per consumer"]),
+    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer"]),
     backlog: float = param(0.0, **_BACKLOG),
-    within_s: float = param(600.0, gt=0, le=1e9, unit="s", words=["within", "in"]),
+    within_s: float = param(600.0, ge=0.001, le=1e9, unit="s", words=["within", "in"]),
 ) -> int:
     """Consumers that keep up and also work off a backlog within a time, rounded up."""
     return -int(-(in_rps + backlog / within_s) // per_consumer_rps)
@@ -232,10 +232,14 @@ def _plot(p: Backpressure, course: Course, drain: float | None) -> Plot:
     columns = _series(p, course, drain)
     labels = {"buffered": "in the buffer", "waiting_anywhere": "buffer and producer"} | (
         {"unbounded": "unbounded buffer"} if p.policy != "unbounded" else {})
+    if columns["buffered"] == columns["waiting_anywhere"]:
+        del labels["waiting_anywhere"]
     lines = [Line(label=label, x=list(columns["second"]), y=list(columns[key])) for key, label in labels.items()]
     lines.append(Line(label="over with the surge (naive)", dashed=True,
                       x=[0.0, p.surge_s, p.surge_s, columns["second"][-1]], y=[0.0, course.peak, 0.0, 0.0]))
-    return Plot(title="Backlog", x_label="time (s)", y_label="messages", lines=lines,
+    after = "stays" if drain is None else f"takes {drain:,.4g} s more to drain"
+    return Plot(title=f"When the surge ends the backlog {after} ({p.policy})" if course.peak else "No surge that the consumer can't take",
+                x_label="time (s)", y_label="backlog (messages)", lines=lines,
                 marks=[{"axis": "x", "at": p.surge_s, "label": "surge ends"}])
 
 

@@ -118,7 +118,9 @@ def canary(p: Canary, seed: int) -> ToolResult:
         formula="n = rps * share * 60 * minutes; alarm at the least c with P[Bin(n, baseline) >= c] <= alpha; detection = "
         "P[Bin(n, canary) >= c]",
         series={"minutes": list(bakes), "detection": list(curve)},
-        plot=Plot(title="What a longer bake catches", x_label="bake time (min)", y_label="detection (fraction)", log_x=True,
+        plot=Plot(title=f"A short bake misses what a long one catches ({p.canary_fraction:.3g} of {p.rps:,.6g} rps)",
+                  x_label="bake time (min)", y_label="chance to catch the fault (fraction)", log_x=True,
+                  marks=[{"axis": "x", "at": p.minutes, "label": "this bake"}],
                   lines=[Line(label="caught", x=list(bakes), y=list(curve)),
                          Line(label="a quiet canary proves safety (naive)", x=list(bakes), y=[1.0] * len(bakes), dashed=True)]),
         assumptions=["requests fail independently and the canary's are like all others", "the baseline is known exactly",

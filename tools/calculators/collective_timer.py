@@ -86,7 +86,9 @@ def collective_timer(p: Collective, seed: int) -> ToolResult:
         formula="t = S/B * factor(n) + buckets * steps * alpha; exposed = max(t/buckets, t - compute*(1 - 1/buckets))",
         series={"ranks": list(counts), "bandwidth_ms": [_bandwidth_ms(p, n) for n in counts],
                 "latency_ms": [_latency_ms(p, n) for n in counts]},
-        plot=Plot(title="Time by number of ranks", x_label="ranks", y_label="time (ms)", log_x=True, log_y=True, lines=[
+        plot=Plot(title=f"More ranks don't take proportionally longer ({p.operation}, {p.algorithm})",
+                  x_label="ranks (GPUs)", y_label="time (ms)", log_x=True, log_y=True,
+                  marks=[{"axis": "x", "at": p.ranks, "label": f"{p.ranks:,} ranks"}], lines=[
             Line(label=f"{p.operation}, {p.algorithm}", x=list(counts),
                  y=[_bandwidth_ms(p, n) + _latency_ms(p, n) for n in counts]),
             Line(label="bandwidth only", x=list(counts), y=[_bandwidth_ms(p, n) for n in counts]),

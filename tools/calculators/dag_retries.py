@@ -194,7 +194,8 @@ def dag_retries(p: DagRetries, seed: int) -> ToolResult:
         f"succeeds with {each:.3%}, which isn't the figure of the DAG.",
         formula="task = 1 - p^(retries+1); DAG = task^tasks; attempts = 1 + p + … + p^retries; wait_i = delay * 2^i",
         series={"retries": list(counts), "success_probability": [success(p.fail_rate, n, p.tasks)[1] for n in counts]},
-        plot=Plot(title="What each retry buys", x_label="retries (count)", y_label="probability (fraction)", lines=[
+        plot=Plot(title=f"What each retry buys a DAG of {p.tasks:,} tasks that fail {p.fail_rate:.3g} of the time",
+                  x_label="retries of each task (count)", y_label="chance of success (fraction)", lines=[
             Line(label=f"DAG of {p.tasks} tasks", x=list(counts),
                  y=[success(p.fail_rate, n, p.tasks)[1] for n in counts]),
             Line(label="one task taken for the whole", x=list(counts), dashed=True,

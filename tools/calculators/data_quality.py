@@ -138,9 +138,10 @@ def _plot(p: Quality, aside: float) -> Plot:
     lines = [Line(label="total", x=list(grid), y=[row["cost"] for row in rows]),
              Line(label="good records lost", x=list(grid), y=[row["good_rejected"] * p.lost_cost for row in rows]),
              Line(label="reviews", x=list(grid), y=[row["reviewed"] * p.review_cost for row in rows]),
-             Line(label="bad records accepted (all that \"stricter is safer\" sees)", dashed=True, x=list(grid),
+             Line(label="bad records accepted (naive view)", dashed=True, x=list(grid),
                   y=[row["bad_accepted"] * p.bad_cost for row in rows])]
-    return Plot(title="What a threshold costs", x_label="validation threshold (score)", y_label="cost (USD)",
+    return Plot(title="The strictest threshold isn't the cheapest",
+                x_label="validation threshold (score)", y_label="cost (USD)",
                 lines=lines,
                 marks=[{"axis": "x", "at": p.threshold, "label": "this threshold"}])
 

@@ -100,9 +100,10 @@ def _plot(p: DedupStore, keys: float) -> Plot:
     counts = [10 ** (3 + step / 4) for step in range(45)]
     chosen = list(dict.fromkeys([32, 64, 128, p.id_bits]))[:4]
     lines = [Line(label=f"{bits}-bit ids", x=list(counts),
-                  y=[max(float(collision_probability(count, bits, 0.0)), 1e-30) for count in counts])
+                  y=[float(collision_probability(count, bits, 0.0)) for count in counts])
              for bits in chosen]
     lines.append(Line(label=f"ids / 2^{p.id_bits} (expected)", dashed=True, x=list(counts),
-                      y=[max(min(count / math.exp2(p.id_bits), 1.0), 1e-30) for count in counts]))
-    return Plot(title="Chance that two random ids are equal", x_label="ids (keys)", y_label="probability (fraction)",
-                log_x=True, log_y=True, lines=lines, marks=[{"axis": "x", "at": keys, "label": "this window"}])
+                      y=[min(count / math.exp2(p.id_bits), 1.0) for count in counts]))
+    return Plot(title="Random ids collide long before their space is full", x_label="ids (keys)",
+                y_label="chance of a collision (fraction)", log_x=True, log_y=True, lines=lines,
+                marks=[{"axis": "x", "at": keys, "label": "this window"}])

@@ -213,8 +213,9 @@ def _plot(p: DpAccountant, run: Run) -> Plot:
     ]
     if run.epsilon["pld"]:
         lines.append(Line(label="privacy loss distribution", x=[p.epochs], y=[run.epsilon["pld"]], kind="scatter"))
-    return Plot(title="One run, several epsilons", x_label="epochs", y_label="epsilon", log_y=True, lines=lines,
-                marks=[{"axis": "y", "at": p.budget_epsilon, "label": "budget"}])
+    return Plot(title="One run, several epsilons: it depends on who counts", x_label="training (epochs)",
+                y_label=f"epsilon (at delta {p.delta:g})", log_y=True, lines=lines,
+                marks=[{"axis": "y", "at": p.budget_epsilon, "label": f"budget {p.budget_epsilon:g}"}])
 
 
 def _warnings(p: DpAccountant, run: Run) -> list[str]:

@@ -118,8 +118,9 @@ def _plot(p: PrivacyBudget) -> Plot:
     rows = _series(p)
     lines = [Line(label="basic composition", x=rows["releases"], y=rows["basic"]),
              Line(label="advanced composition", x=rows["releases"], y=rows["advanced"], dashed=True)]
-    return Plot(title="Privacy loss adds up", x_label="releases", y_label="total epsilon", log_x=True, log_y=True,
-                lines=lines, marks=[{"axis": "y", "at": p.budget, "label": "budget"}])
+    return Plot(title=f"Privacy loss adds up: releases of epsilon {p.epsilon:g}", x_label="releases (count)",
+                y_label="total epsilon", log_x=True, log_y=True,
+                lines=lines, marks=[{"axis": "y", "at": p.budget, "label": f"budget {p.budget:g}"}])
 
 
 def _warnings(p: PrivacyBudget, total: float) -> list[str]:

@@ -129,6 +129,7 @@ def gradient_accumulation(p: Accumulation, seed: int) -> ToolResult:
     batch = p.micro_batch * p.accumulation * p.dp
     over = [total / (each * count) for each in p.tokens]
     shown = list(range(1, min(count, 50) + 1))
+    named = [f"{n} ({p.tokens[n - 1]:,.6g} tokens)" if len(shown) <= 8 else str(n) for n in shown]
     return ToolResult(
         tool="gradient-accumulation",
         values={"effective_batch": batch, "tokens_per_step": batch * p.seq_len, "true_mean": true,
@@ -141,10 +142,10 @@ def gradient_accumulation(p: Accumulation, seed: int) -> ToolResult:
                 f"their means says {naive:.4g}, as it weighs the tokens of the shortest {max(over):.3g} times.",
         formula="loss = sum(loss_i * tokens_i) / sum(tokens_i), not the mean of loss_i",
         series={"tokens": list(p.tokens), "loss": list(p.losses), "overweight": over},
-        plot=Plot(title="Weight of one token by micro-batch", x_label="micro-batch",
+        plot=Plot(title="A mean of means gives the tokens of a short micro-batch more weight", x_label="micro-batch",
                   y_label="weight of a token (fraction)",
-                  lines=[Line(label="token-weighted", kind="bar", x=list(shown), y=[1 / total for _ in shown]),
-                         Line(label="mean of means (wrong)", kind="bar", dashed=True, x=list(shown),
+                  lines=[Line(label="token-weighted", kind="bar", x=list(named), y=[1 / total for _ in shown]),
+                         Line(label="mean of means (wrong)", kind="bar", dashed=True, x=list(named),
                               y=[1 / (count * p.tokens[n - 1]) for n in shown])]),
         assumptions=["losses are means over each micro-batch's tokens",
                      "no layer depends on the batch (batch norm would)"],

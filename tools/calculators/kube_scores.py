@@ -142,7 +142,9 @@ def node_score(p: NodeScore, seed: int) -> ToolResult:
         f"{values['balanced_allocation']:.4g} of 100" + ("" if fits else ", but the pod doesn't fit and is filtered")
         + f". Someone who thinks that usage counts would expect {by_usage:.4g}.",
         formula="least = mean of 100*(allocatable-requested)/allocatable; balanced = 100*(1 - std of requested shares)",
-        plot=Plot(title="Score as CPU requests grow", x_label="requested CPU (cores)", y_label="score", lines=[
+        plot=Plot(title="What is requested sets a node's score, whatever is used",
+                  x_label="CPU requested on the node (cores)",
+                  y_label="score (0 to 100)", lines=[
             Line(label="LeastAllocated", x=list(cores), y=[least_allocated([c, asked[1]], size, []) for c in cores]),
             Line(label="MostAllocated", x=list(cores), y=[most_allocated([c, asked[1]], size, []) for c in cores]),
             Line(label="BalancedAllocation", x=list(cores),

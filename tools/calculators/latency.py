@@ -123,8 +123,10 @@ def latency_ladder(p: LatencyLadder, seed: int) -> ToolResult:
         f"of µs for ms would say {_time(slip)}.",
         formula="total = latency * count (serial) or latency * ceil(count / width) (parallel); fibre = 2 * km / 200000 km/s",
         series={"operation": list(names), "latency_ns": [ladder[name] for name in names]},
-        plot=Plot(title="The latency ladder", x_label="operation", y_label="latency (ns)", log_y=True, lines=[
-            Line(label="once", kind="bar", x=list(drawn), y=[ladder[name] for name in drawn]),
+        plot=Plot(title="The latency ladder: over eight powers of ten from cache to ocean", x_label="operation",
+                  y_label="latency (ns)", log_y=True, lines=[
+            Line(label="once", kind="bar", x=list(drawn), y=[ladder[name] for name in drawn],
+                 notes=[_time(ladder[name]) for name in drawn]),
             Line(label="with a µs/ms slip", kind="scatter", x=list(drawn), y=[ladder[name] * 1e3 for name in drawn],
                  dashed=True)]),
         assumptions=["orders of magnitude of 2012, nothing measured here", "no queueing: a busy device takes longer",

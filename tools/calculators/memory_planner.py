@@ -176,12 +176,13 @@ def _naive(p: MemoryPlan, mine: Parts) -> dict[str, float]:
 
 
 def _plot(p: MemoryPlan, stages: list[Parts]) -> Plot:
-    return Plot(title="Memory on the fullest GPU by ZeRO stage", x_label="ZeRO stage", y_label="memory (GB)", lines=[
+    return Plot(title=f"ZeRO divides the model state, not the activations ({p.params / 1e9:.4g}B parameters, dp {p.dp:,})",
+                x_label="ZeRO stage", y_label="memory (GB)", lines=[
         _bar("weights", [each.weights + each.gathered for each in stages]),
         _bar("gradients", [each.gradients for each in stages]),
         _bar("optimizer", [each.optimizer for each in stages]),
         _bar("activations and logits", [each.activations + each.logits for each in stages]),
-    ], marks=[{"axis": "y", "at": p.gpu_memory_GB, "label": "GPU memory"}])
+    ], stacked=True, marks=[{"axis": "y", "at": p.gpu_memory_GB, "label": f"GPU: {p.gpu_memory_GB:g} GB"}])
 
 
 def _bar(label: str, heights: list[float]) -> Line:

@@ -88,6 +88,6 @@ def _plot(p: NearDuplicates) -> Plot:
     lines = [Line(label=f"{bands} bands of {rows}", x=list(grid), y=list(lsh_scurve(bands, rows, tuple(grid))))
              for bands, rows in dict.fromkeys(variants)]
     lines.append(Line(label="a sharp threshold", x=list(grid), y=[float(each >= p.threshold) for each in grid],
-                      dashed=True))
-    return Plot(title="Which pairs become candidates", x_label="similarity (fraction)",
-                y_label="probability of becoming a candidate (fraction)", lines=lines)
+                      kind="step", dashed=True))
+    return Plot(title="Bands and rows set which pairs are compared at all", x_label="similarity of a pair (fraction)",
+                y_label="chance to become a candidate (fraction)", lines=lines)

@@ -81,12 +81,13 @@ def queue(p: Queue, seed: int) -> ToolResult:
         "M/M/1: W = 1 / (mu - lambda), p99 = ln(100) W",
         series={"utilisation": list(xs), "W_ms_one_server": [service_ms / (1 - x) for x in xs],
                 "W_ms_pooled": [float(mmc_W_s(x * other * mu, mu, other)) * 1000 for x in xs]},
-        plot=Plot(title="The hockey stick", x_label="utilisation (fraction)", y_label="time in the system (ms)", lines=[
+        plot=Plot(title="The hockey stick: waiting explodes near full load",
+                  x_label="utilisation (fraction)", y_label="time in the system (ms)", lines=[
             Line(label="1 server", x=list(xs), y=[service_ms / (1 - x) for x in xs]),
             Line(label=f"{other} servers, one queue", x=list(xs),
                  y=[float(mmc_W_s(x * other * mu, mu, other)) * 1000 for x in xs]),
             Line(label="no queueing (naive)", x=list(xs), y=[service_ms] * len(xs), dashed=True)],
-            marks=[{"axis": "x", "at": min(rho, 1.0), "label": "here"}]),
+            marks=[{"axis": "x", "at": min(rho, 1.0), "label": f"load as set: {rho:.3g}"}]),
         assumptions=["Poisson arrivals, exponential service, first come first served", "long-run averages at a steady load",
                      "those turned away don't come back"],
         warnings=(["Above 80% a small rise of load multiplies the wait."] if p.queue_limit is None and rho > 0.8 else [])

@@ -160,12 +160,14 @@ def quorum(p: Quorum, seed: int) -> ToolResult:
         formula="overlap: R + W > N; stale = sum_j P[j of N-W still lack it] C(j, R) / C(N, R); availability = P[at least k of "
         "N up]; latency = that of the quorum's farthest member",
         series={"t_ms": list(times), "stale_probability": [float(stale_probability_at(n, r, w, t, p.lag_ms)) for t in times]},
-        plot=Plot(title="Chance of a stale read after a write", x_label="time since the write (ms)",
-                  y_label="stale reads (fraction)", lines=[
+        plot=Plot(title=f"R={r}, W={w} of {n}: " + ("reads see the last write" if r + w > n else "reads may be stale for a while"),
+                  x_label="time since the write (ms)",
+                  y_label="chance of a stale read (fraction)", lines=[
             Line(label=f"R={r}, W={w} of {n}", x=list(times),
                  y=[float(stale_probability_at(n, r, w, t, p.lag_ms)) for t in times]),
             Line(label=f"majorities, R=W={n // 2 + 1}", x=list(times), y=[0.0] * len(times)),
-            Line(label="R=W=1", x=list(times), y=[float(stale_probability_at(n, 1, 1, t, p.lag_ms)) for t in times]),
+            *([] if r == w == 1 else [Line(label="R=W=1", x=list(times), y=[
+                float(stale_probability_at(n, 1, 1, t, p.lag_ms)) for t in times])]),
             Line(label="always fresh (naive)", x=list(times), y=[0.0] * len(times), dashed=True)]),
         assumptions=["replicas fail independently; a read asks R random ones, sloppy quorums and read repair aside",
                      f"each replica that misses the write gets it after {p.lag_ms:g} ms on average, exponentially",

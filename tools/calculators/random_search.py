@@ -129,14 +129,15 @@ def random_search(p: RandomSearch, seed: int) -> ToolResult:
                 f"Values that a grid of as many trials tests of each of {p.dims} hyperparameters: {levels}.",
         formula="1 - (1 - top)^trials; trials = ln(1 - confidence) / ln(1 - top)",
         series={"trials": list(counts), "chance": [float(random_top(each, p.top)) for each in counts]},
-        plot=Plot(title="Finding the top by chance", x_label="trials", y_label="chance (fraction)", lines=[
+        plot=Plot(title=f"Trials until one is among the best {100 * p.top:.3g}%",
+                  x_label="trials (count)", y_label="chance (fraction)", lines=[
             Line(label=f"random search, top {p.top:.3g}", x=list(counts),
                  y=[float(random_top(each, p.top)) for each in counts]),
             Line(label=f"grid, {p.important} of {p.dims} matter", x=list(counts), y=[
                 float(random_top(max(1, min(each, int(grid_distinct(each, p.dims)) ** p.important)), p.top))
                 for each in counts]),
             Line(label="adding up chances", x=list(counts), y=[min(1.0, each * p.top) for each in counts], dashed=True),
-        ], marks=[{"axis": "y", "at": p.confidence, "label": "wanted"}]),
+        ], marks=[{"axis": "y", "at": p.confidence, "label": f"wanted: {p.confidence:g}"}]),
         assumptions=["draws are independent and uniform over the space searched",
                      "for the grid, settings of the important hyperparameters count as draws"],
         warnings=["A low rank in the space isn't a low loss: a badly chosen range makes the top 5% bad too."],

@@ -175,7 +175,8 @@ def ray_speedup(p: RaySpeedup, seed: int) -> ToolResult:
         f"workers would promise {p.workers:,} times; tasks of {wanted:,} items are 95% efficient.",
         formula="efficiency = t/(t+o); Amdahl = 1/(s + (1-s)/n); time = serial + ceil(tasks/n) * (t + o)",
         series={"workers": list(counts), "speedup": [alone / took for took, alone in by_workers]},
-        plot=Plot(title="Speed-up of small tasks", x_label="workers", y_label="speed-up (times)", log_x=True,
+        plot=Plot(title=f"Overhead eats the speed-up of small tasks ({p.task_ms:g} ms each)",
+                  x_label="workers (count)", y_label="speed-up (times)", log_x=True,
                   log_y=True,
                   lines=[
             Line(label="with overhead", x=list(counts), y=[alone / took for took, alone in by_workers]),

@@ -174,8 +174,8 @@ def _plot(p: Evolution, told: dict[str, Any]) -> Plot:
                                                                    told) for hour in hours])
              for side in ("consumers", "producers")]
     lines.append(Line(label="no failures (expected)", x=[hours[0], hours[-1]], y=[0.0, 0.0], dashed=True))
-    return Plot(title=f"Events that can't be read after {p.change}", x_label="time between the upgrades (h)",
-                y_label="unreadable events", lines=lines, marks=[{"axis": "x", "at": p.gap_h, "label": "this gap"}])
+    return Plot(title=f"Who is upgraded first decides: {p.change}", x_label="time between the upgrades (h)",
+                y_label="events that can't be read (count)", lines=lines, marks=[{"axis": "x", "at": p.gap_h, "label": "this gap"}])
 
 
 def _summary(p: Evolution, values: dict[str, Any]) -> str:

@@ -125,7 +125,8 @@ def _plot(p: Serving, sizes: Sizes) -> Plot:
     contexts = [2**k for k in range(9, 21)]
     weights = sizes.weights / 1e9
     return Plot(
-        title=f"Memory by context for {p.batch} sequences", x_label="context (tokens)", y_label="memory (GB)",
+        title=f"At long context the KV cache outweighs the weights ({p.batch:,} sequences)",
+        x_label="context (tokens)", y_label="memory (GB)",
         log_x=True,
         log_y=True, marks=[{"axis": "y", "at": sizes.usable / 1e9, "label": "usable memory"}], lines=[
             Line(label="weights and KV cache", x=list(contexts),

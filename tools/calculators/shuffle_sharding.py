@@ -152,10 +152,11 @@ def apf_shuffle_sharding(p: ShuffleSharding, seed: int) -> ToolResult:
         f"{best} ({curve[p.elephants][best - 1]:.3g}), so a bigger hand isn't always safer.",
         formula="sum_j (-1)^j C(h,j) [C(Q-j,h)/C(Q,h)]^e",
         series={"hand_size": list(hands)} | {f"elephants_{count}": list(row) for count, row in sorted(curve.items())},
-        plot=Plot(title=f"Hand size over {p.queues} queues", x_label="hand size (queues)", y_label="squish probability",
+        plot=Plot(title=f"A bigger hand isn't always safer: {p.queues} queues", x_label="hand size (queues)",
+                  y_label="chance to be squished (fraction)",
                   log_y=True, lines=[
                       Line(label=f"{count} elephant{'s' if count != 1 else ''}", x=list(hands),
-                           y=[max(each, 1e-18) for each in row], dashed=count == 1)
+                           y=list(row), dashed=count == 1)
                       for count, row in sorted(curve.items())],
                   marks=[{"axis": "x", "at": p.hand_size, "label": f"hand {p.hand_size}"}]),
         assumptions=["hands are random and independent", "elephants fill every queue of their hands",

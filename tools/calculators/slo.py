@@ -210,8 +210,9 @@ def _plot(p: Slo) -> Plot:
                               y=[y for _, y in points]))
     lines.append(Line(label="budget gone (naive: notice then)", x=list(curve["error_rate"]), y=list(curve["exhausted_min"]),
                       dashed=True))
-    marks = [{"axis": "x", "at": p.error_rate, "label": "here"}] if p.error_rate > 0 else []
-    return Plot(title="How soon an alert fires", x_label="error rate (fraction)", y_label="time to the alert (min)", log_x=True,
+    marks = [{"axis": "x", "at": p.error_rate, "label": f"errors as set: {p.error_rate:.4g}"}] if p.error_rate > 0 else []
+    return Plot(title=f"How soon an alert fires for an objective of {p.slo:.6g}",
+                x_label="error rate (fraction)", y_label="time to the alert (min)", log_x=True,
                 log_y=True, lines=lines, marks=marks)
 
 

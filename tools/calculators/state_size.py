@@ -167,10 +167,18 @@ def _plot(p: StateSizing) -> Plot:
     def grown(day: float, ttl: float) -> float:
         return p.keys + p.new_keys_per_day * (min(day, ttl) if ttl else day)
 
+    if not p.new_keys_per_day:
+        slides = [p.window_s / n for n in sorted({1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, copies}, reverse=True)]
+        return Plot(title=f"A short slide multiplies the state: windows of {p.window_s:g} s",
+                    x_label="slide (s)", log_x=True,
+                    log_y=True, y_label="state (GB)", marks=[{"axis": "x", "at": p.slide_s, "label": "this slide"}], lines=[
+            Line(label="one copy a window", x=list(slides), y=[p.keys * each * p.window_s / slide for slide in slides]),
+            Line(label="keys times bytes (naive)", x=list(slides), y=[p.keys * p.bytes_per_key / 1e9] * len(slides), dashed=True)])
     lines = [Line(label="state as set", x=list(days), y=[grown(day, p.ttl_days) * each * copies for day in days]),
              Line(label="without a TTL", x=list(days), y=[grown(day, 0) * each * copies for day in days]),
-             Line(label="keys times bytes", x=list(days), y=[p.keys * p.bytes_per_key / 1e9] * 41, dashed=True)]
-    return Plot(title="State over time", x_label="running for (days)", y_label="state (GB)", lines=lines)
+             Line(label="keys times bytes (naive)", x=list(days), y=[p.keys * p.bytes_per_key / 1e9] * 41, dashed=True)]
+    return Plot(title="New keys grow the state until a TTL drops the old ones",
+                x_label="running for (days)", y_label="state (GB)", lines=lines)
 
 
 def _warnings(p: StateSizing, upload_s: float) -> list[str]:

@@ -52,6 +52,9 @@ _FACTOR = {"users": 2.0, "per_user": 3.0, "peak_ratio": 2.0, "read_write": 3.0, 
 _NAIVE = {"storage_TB": "one copy (naive)", "peak_qps": "the average (naive)", "peak_read_Gbps": "bytes as bits (naive)",
           "cache_GB": "everything cached (naive)", "in_flight": "at the average (naive)"}
 
+_AXIS = {"storage_TB": "storage (TB)", "peak_qps": "peak load (requests/s)", "peak_read_Gbps": "peak reads (Gbit/s)",
+         "cache_GB": "cache (GB)", "in_flight": "requests in flight (count)"}
+
 _BARE_COUNT = ("servers is the bare count at 100% utilisation, where queues grow without bound: plan for "
                "servers_at_70_percent or less.")
 
@@ -109,6 +112,7 @@ def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
              "peak_qps": values["qps"], "in_flight": values["in_flight"] / p.peak_ratio,
              "cache_GB": values["items_stored"] * p.item_bytes / 1e9}
     names = [bar[0] for bar in bars]
+    told = [f"{bar[0].replace('_', ' ')} (×/÷ {bar[1]:g})" for bar in bars]
     return ToolResult(
         tool="traffic-sheet", values={**values, "dominant_assumption": names[0] if names else None},
         units={"requests_per_day": "requests/day", "qps": "rps", "peak_qps": "rps", "read_qps": "rps", "write_qps": "rps",
@@ -125,12 +129,13 @@ def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
         "Gbit/s = bytes/s * 8 / 1e9; servers = ceil(peak * latency / concurrency)",
         series={"assumption": names, "factor": [bar[1] for bar in bars], "low": [bar[2] for bar in bars],
                 "high": [bar[3] for bar in bars]},
-        plot=Plot(title=f"Which assumption dominates {p.tornado_of}", x_label="assumption (divided / multiplied by its doubt)",
-                  y_label=p.tornado_of, log_y=values[p.tornado_of] > 0,
-                  marks=[{"axis": "y", "at": values[p.tornado_of], "label": "as assumed"}],
-                  lines=[Line(label="low end", kind="bar", x=list(names), y=[bar[2] for bar in bars]),
-                         Line(label="high end", kind="bar", x=list(names), y=[bar[3] for bar in bars]),
-                         Line(label=_NAIVE[p.tornado_of], x=list(names), y=[naive[p.tornado_of]] * len(names),
+        plot=Plot(title=f"Which assumption dominates: {names[0].replace('_', ' ') if names else 'none'}",
+                  x_label="assumption",
+                  y_label=_AXIS[p.tornado_of], log_y=values[p.tornado_of] > 0,
+                  marks=[{"axis": "y", "at": values[p.tornado_of], "label": f"as assumed: {_n(values[p.tornado_of])}"}],
+                  lines=[Line(label="low end", kind="bar", x=list(told), y=[bar[2] for bar in bars]),
+                         Line(label="high end", kind="bar", x=list(told), y=[bar[3] for bar in bars]),
+                         Line(label=_NAIVE[p.tornado_of], x=list(told), y=[naive[p.tornado_of]] * len(names),
                               dashed=True)]),
         assumptions=["a day has 86,400 s and a year 365 days", "KB, GB and TB are powers of ten; 8 bits a byte",
                      "each write stores one item and each read returns one whole item",

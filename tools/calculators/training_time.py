@@ -191,8 +191,9 @@ def training_cost(p: TrainingRun, seed: int) -> ToolResult:
 def _plot(p: TrainingRun, one_gpu_days: float, sparse: float) -> Plot:
     counts = sorted({2**k for k in range(3, 16)} | {p.gpus})
     fastest = 6 * p.params * p.tokens / sparse / DAY_S
-    return Plot(title="Training time by number of GPUs", x_label="GPUs", y_label="time (days)", log_x=True, log_y=True,
-                lines=[
+    return Plot(title=f"Days to train {p.params / 1e9:.4g}B parameters on {p.tokens / 1e9:,.4g}B tokens",
+                x_label="GPUs", y_label="time (days)", log_x=True, log_y=True,
+                marks=[{"axis": "x", "at": p.gpus, "label": f"{p.gpus:,} GPUs"}], lines=[
         Line(label="at this utilisation", x=list(counts), y=[one_gpu_days / n for n in counts]),
         Line(label="peak with sparsity (wrong)", x=list(counts), y=[fastest / n for n in counts], dashed=True),
     ])

@@ -172,10 +172,11 @@ def link_transfer(p: LinkTransfer, seed: int) -> ToolResult:
         f"promise {_time(naive)}.",
         formula="seconds = bytes * 8 / (bit/s * efficiency) + rtt / 2; one connection <= window / rtt; BDP = bit/s / 8 * rtt",
         series={"size_bytes": list(sizes), "transfer_s": [size / rate + p.rtt_ms / 2000 for size in sizes]},
-        plot=Plot(title="Time over the link", x_label="size (GB)", y_label="time (s)", log_x=True, log_y=True, lines=[
+        plot=Plot(title="Links count bits, files count bytes: a factor of 8",
+                  x_label="size (GB)", y_label="time (s)", log_x=True, log_y=True, lines=[
             Line(label="8 bits a byte", x=[size / 1e9 for size in sizes],
                  y=[size / rate + p.rtt_ms / 2000 for size in sizes]),
-            Line(label="bits taken for bytes", x=[size / 1e9 for size in sizes],
+            Line(label="bits taken for bytes (naive)", x=[size / 1e9 for size in sizes],
                  y=[size / p.link_bits_per_s for size in sizes], dashed=True)]),
         assumptions=["decimal units; nothing else on the link", "headers only as far as efficiency says"],
         warnings=warnings,

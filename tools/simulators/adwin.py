@@ -267,7 +267,8 @@ def _summary(p: Adwin, changed_at: int | None, first: int | None, delay: int | N
 
 def _plot(index: list[int], seen: Watched, changed_at: int | None) -> Plot:
     naive: list[float | str] = [each + 1 - (changed_at if changed_at is not None and each >= changed_at else 0) for each in index]
-    marks = [{"axis": "x", "at": each, "label": f"alarm {each}"} for each in seen.detections[:5]]
-    return Plot(title="ADWIN's window", x_label="sample", y_label="window width (samples)", marks=marks, lines=[
+    marks = [{"axis": "x", "at": each, "label": f"alarm at {each:,}"} for each in seen.detections[:5]]
+    return Plot(title="ADWIN drops the old data some time after the change, not at it",
+                x_label="sample (count)", y_label="window width (samples)", marks=marks, lines=[
         Line(label="ADWIN", x=[*index], y=[*seen.widths], kind="step"),
-        Line(label="cut at once", x=[*index], y=naive, kind="step", dashed=True)])
+        Line(label="cut at once (naive)", x=[*index], y=naive, kind="step", dashed=True)])

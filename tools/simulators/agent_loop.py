@@ -229,7 +229,8 @@ def _plot(p: AgentLoop, writes: NDArray[np.bool_], played: dict[str, Run]) -> Pl
                   y=[float(played[name].effects[:n].sum()) for n in points]) for name, label in labels.items()]
     lines.append(Line(label="intended (naive)", kind="step", dashed=True, x=[float(n) for n in points],
                       y=[float(writes[:n].sum()) for n in points]))
-    return Plot(title="Side effects up to each step", x_label="step", y_label="side effects", lines=lines)
+    return Plot(title="Retries without a key repeat side effects", x_label="step (count)",
+                y_label="side effects so far (count)", lines=lines)
 
 
 def _warnings(p: AgentLoop, run: Run) -> list[str]:

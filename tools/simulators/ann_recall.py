@@ -183,13 +183,14 @@ def _latency_us(p: AnnRecall, compared: float) -> float:
 
 
 def _plot(p: AnnRecall, found: Searched, exact: float) -> Plot:
-    return Plot(title="Recall and what is scanned", x_label="share of the vectors compared", y_label="share found",
+    return Plot(title="Recall grows with what is scanned, relevance doesn't", x_label="vectors compared (fraction)",
+                y_label="found (fraction)",
                 log_x=True, lines=[
         Line(label=f"recall@{p.k} against exact search", x=list(found.share), y=list(found.recall)),
-        Line(label="most that the model allows (relevance of exact search)", x=[found.share[0], found.share[-1]],
+        Line(label="relevance of exact search: the most", x=[found.share[0], found.share[-1]],
              y=[exact, exact]),
         Line(label="a random share (naive)", x=list(found.share), y=list(found.share), dashed=True)],
-        marks=[{"axis": "x", "at": found.compared / p.n, "label": "here"}])
+        marks=[{"axis": "x", "at": found.compared / p.n, "label": f"nprobe {p.nprobe}"}])
 
 
 def _warnings(p: AnnRecall, recall: float, exact: float) -> list[str]:

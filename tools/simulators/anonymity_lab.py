@@ -215,7 +215,7 @@ def _plot(p: AnonymityLab, table: Table, quasi: list[int], sensitive: int) -> Pl
     widths = sorted({float(each) for each in WIDTHS} | {p.number_width})
     rows = [_measure(p, table, quasi, sensitive, each) for each in widths]
     x: list[float | str] = list(widths)
-    return Plot(title="What generalising numbers buys and costs", x_label="width of number ranges (column's unit)",
+    return Plot(title="Wider ranges hide people, not what they share", x_label="width of number ranges (column's unit)",
                 y_label="share (fraction)", log_x=True, lines=[
                     Line(label="identity risk", x=x, y=[each.identity for each in rows]),
                     Line(label="attribute risk", x=x, y=[each.attribute for each in rows]),
@@ -223,7 +223,7 @@ def _plot(p: AnonymityLab, table: Table, quasi: list[int], sensitive: int) -> Pl
                     Line(label="utility loss", x=x, y=[each.loss for each in rows]),
                     Line(label="1/k, the supposed cap", x=x, dashed=True,
                          y=[1 / each.k if each.k else 0.0 for each in rows]),
-                ], marks=[{"axis": "x", "at": p.number_width, "label": "chosen"}])
+                ], marks=[{"axis": "x", "at": p.number_width, "label": f"width {p.number_width:g}"}])
 
 
 def _summary(found: Measured, secret: str, baseline: float, promise: float, records: int) -> str:

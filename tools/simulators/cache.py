@@ -93,7 +93,8 @@ def cache(p: Cache, seed: int) -> ToolResult:
         f"and {naive['effective_ms']:.4g} ms.",
         formula="p_i ~ i^-zipf; LRU: sum(1 - exp(-p_i T)) = slots, hit = sum p_i (1 - exp(-p_i T)); ideal = H(slots)/H(items)",
         series={"slots": list(sizes), "hit_ratio_che": che, "hit_ratio_ideal": ideal},
-        plot=Plot(title="Hit ratio by cache size", x_label="slots (items)", y_label="hit ratio (fraction)", log_x=True, lines=[
+        plot=Plot(title=f"80/20 isn't a hit ratio: {p.items:,} items, Zipf {p.zipf:g}",
+                  x_label="slots (items)", y_label="hit ratio (fraction)", log_x=True, lines=[
             Line(label="LRU (Che)", x=list(sizes), y=list(che)), Line(label="ideal", x=list(sizes), y=list(ideal)),
             Line(label=f"{p.policy} simulated", x=[min(p.slots, p.items)], y=[hit], kind="scatter"),
             Line(label="80/20 taken as a hit ratio", x=[sizes[0], sizes[-1]], y=[0.8, 0.8], dashed=True)]),

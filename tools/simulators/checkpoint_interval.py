@@ -141,9 +141,10 @@ def _plot(grid: list[float], points: list[float], simulated: list[float | None],
           best: float) -> Plot:
     seen = [(x, y) for x, y in zip(points, simulated, strict=True) if y is not None]
     return Plot(
-        title="Time lost by checkpoint interval", x_label="work between checkpoints (s)",
-        y_label="time lost (fraction)",
-        log_x=True, marks=[{"axis": "x", "at": best, "label": "Daly"}], lines=[
+        title="Too many checkpoints waste time, too few lose work",
+        x_label="work between checkpoints (s)",
+        y_label="time wasted (fraction)",
+        log_x=True, marks=[{"axis": "x", "at": best, "label": f"optimum (Daly): {best:,.0f} s"}], lines=[
             Line(label="exact", x=list(grid), y=[waste_exact(cost, mtbf, each, restart) for each in grid]),
             Line(label="first order", x=list(grid),
                  y=[min(waste_first_order(cost, mtbf, each, restart), 1.0) for each in grid],

@@ -146,6 +146,7 @@ def _plot(seconds: np.ndarray, passed: np.ndarray, failed: np.ndarray, p: Circui
         edges = np.arange(61) * p.duration_s / 60
         counts = np.histogram(seconds[counted], edges)[0] * 60 / p.duration_s
         lines.append(Line(label=label, x=edges[:-1].tolist(), y=counts.tolist(), kind="step", dashed=dashed))
-    return Plot(title="Calls through the breaker", x_label="time (s)", y_label="calls/s", lines=lines, marks=[
+    return Plot(title="A breaker turns failing calls into quick refusals",
+                x_label="time (s)", y_label="calls/s", lines=lines, marks=[
         {"axis": "x", "at": p.outage_start_s, "label": "outage"},
         {"axis": "x", "at": p.outage_start_s + p.outage_s, "label": "recovered"}])

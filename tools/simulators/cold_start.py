@@ -161,7 +161,8 @@ def cold_start(p: ColdStart, seed: int) -> ToolResult:
         formula="regret = sum(best rate - rate of the shown item); smoothed = (clicks + s m) / (impressions + s); "
                 "Thompson: draw from Beta(clicks + s m, impressions - clicks + s (1 - m))",
         series={"impressions": list(steps)} | {name: column[0].tolist() for name, column in columns.items()},
-        plot=Plot(title="Clicks lost so far", x_label="impressions", y_label="regret (clicks)", lines=[
+        plot=Plot(title="Who never explores keeps losing clicks",
+                  x_label="impressions (count)", y_label="regret so far (clicks)", lines=[
             Line(label=name, x=list(steps), y=columns[name][0].tolist(),
                  dashed=name == "raw-mean") for name in POLICIES]),
         assumptions=[f"mean of {runs} runs", "true rates don't change",

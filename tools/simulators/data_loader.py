@@ -127,9 +127,10 @@ def data_loader(p: Loader, seed: int) -> ToolResult:
                 f"It takes {needed} workers to keep up on average.",
         formula="without variation: idle = 1 - W*step/load; workers = ceil(load/step)",
         series={"workers": list(counts), "idle_fraction": curve, "wait_ms": _waits(p, run)},
-        plot=Plot(title="GPU waiting for data", x_label="workers", y_label="idle (fraction)", lines=[
+        plot=Plot(title="Enough workers on average still leave the GPU waiting",
+                  x_label="workers (count)", y_label="GPU idle (fraction)", lines=[
             Line(label="simulated", x=list(counts), y=list(curve)),
-            Line(label="average rates", x=list(counts), y=[_average_idle(p, mean, each) for each in counts],
+            Line(label="by average rates (naive)", x=list(counts), y=[_average_idle(p, mean, each) for each in counts],
                  dashed=True)]),
         assumptions=["workers don't slow each other down (storage and CPUs suffice)", "the copy to the GPU overlaps"],
         warnings=["The workers can't keep up even on average."] if 0 < p.workers < needed else

@@ -138,9 +138,10 @@ def distributed_limiter(p: Distributed, seed: int) -> ToolResult:
         series={"strategy": list(STRATEGIES), "fullest_window": list(fullest.values()),
                 **{key: [values[f"{key}_{name.replace('-', '_')}"] for name in STRATEGIES]
                    for key in ("admitted", "over_admitted", "wrongly_refused", "latency_ms")}},
-        plot=Plot(title="Requests admitted in the fullest window", x_label="strategy", y_label="requests", lines=[
+        plot=Plot(title=f"Who keeps {p.nodes} nodes to one limit: admitted in the fullest window", x_label="strategy",
+                  y_label="requests admitted (count)", lines=[
             Line(label="admitted", kind="bar", x=list(STRATEGIES), y=list(fullest.values())),
-            Line(label="the limit (naive)", dashed=True, x=list(STRATEGIES), y=[p.limit] * len(STRATEGIES))]),
+            Line(label=f"the limit, {p.limit:,} (naive)", dashed=True, x=list(STRATEGIES), y=[p.limit] * len(STRATEGIES))]),
         assumptions=["one client key; the store runs one command at a time and every round trip takes the same time",
                      "windows lie on the clock of the node that takes the request; it answers after its write",
                      "stuck keys: every client opens a window as often as it can, keys carry no window in their name"],

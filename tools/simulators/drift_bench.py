@@ -242,7 +242,9 @@ def _plot(p: Bench, curves: dict[str, Floats]) -> Plot:
              "mann_whitney": f"Mann-Whitney, p < {p.alpha:g}"}
     lines = [Line(label=label, x=curves["n"].tolist(), y=curves[key].tolist(), dashed=key in ("t", "mann_whitney"))
              for key, label in names.items()]
-    return Plot(title=f"Who raises an alarm ({p.shift} shift)", x_label="rows on each side", y_label="share of alarms",
+    return Plot(title=f"Who raises an alarm at the same {p.shift} shift depends on the rows",
+                x_label="rows on each side (count)",
+                y_label="runs with an alarm (fraction)",
                 log_x=True, lines=lines, marks=[{"axis": "y", "at": p.alpha, "label": f"alpha {p.alpha:g}"}])
 
 

@@ -170,11 +170,12 @@ def _curve(p: FeatureSkew, hit: float) -> dict[str, list[Any]]:
 def _plot(p: FeatureSkew, hit: float, transform: float) -> Plot:
     curve = _curve(p, hit)
     streamed = [staleness_skew(p.updates_per_h, step, 0, 0, 0) for step in curve["refresh_min"]]
-    return Plot(title="Requests that see another value online", x_label="refresh interval (min)", log_x=True,
-                y_label="share of requests (fraction)", lines=[
-        Line(label="stale", x=curve["refresh_min"], y=curve["stale_share"]),
+    return Plot(title="Same code, another value: freshness skews features too",
+                x_label="refresh interval (min)", log_x=True,
+                y_label="requests that see another value (fraction)", lines=[
+        Line(label="as set", x=curve["refresh_min"], y=curve["stale_share"]),
         Line(label="without lag and hot copies", x=curve["refresh_min"], y=list(streamed)),
-        Line(label="same code, no skew", x=[curve["refresh_min"][0], curve["refresh_min"][-1]], y=[transform] * 2,
+        Line(label="same code, no skew (naive)", x=[curve["refresh_min"][0], curve["refresh_min"][-1]], y=[transform] * 2,
              dashed=True)])
 
 

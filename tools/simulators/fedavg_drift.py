@@ -192,13 +192,13 @@ def _plot(p: FedAvgDrift, fleet: Fleet, path: list[float], seed: int) -> Plot:
         single = [fleet.optimum + far * rate**each for each in range(p.rounds + 1)]
         hope = [fleet.optimum + far * rate ** (each * p.local_steps) for each in range(p.rounds + 1)]
         lines.append(Line(label="1 local step", **_distance(fleet, single)))
-        lines.append(Line(label="if local work were free", dashed=True, **_distance(fleet, hope)))
+        lines.append(Line(label="if local work were free (naive)", dashed=True, **_distance(fleet, hope)))
     mu = max(fleet.a) if not p.mu else 0.0
     if p.eta * (max(fleet.a) + mu) < 2:
         other = _path(p, fleet, client_pulls(fleet.a, p.eta, p.local_steps, mu), seed)
         lines.append(Line(label=f"FedProx, mu {mu:g}" if mu else "without FedProx", **_distance(fleet, other)))
-    return Plot(title="More local work settles elsewhere", x_label="communication rounds",
-                y_label="distance to the true optimum", log_y=True, lines=lines)
+    return Plot(title="More local work settles away from the optimum", x_label="communication rounds (count)",
+                y_label="distance to the optimum (model's unit)", log_y=True, lines=lines)
 
 
 def _distance(fleet: Fleet, path: list[float]) -> dict[str, Any]:

@@ -241,16 +241,18 @@ def _plot(p: GpEi, true: list[float], arms: dict[str, list[Search]],
     mean, deviation, gain = surface
     x: list[float | str] = list(X)
     first = arms["chosen"][0]
-    marks = [{"axis": "x", "at": X[each], "label": "last batch"} for each in sorted(first.last)]
+    marks = [{"axis": "x", "at": X[each], "label": "last batch" if not place else ""} for place, each in enumerate(sorted(first.last))]
     if p.show == "posterior":
-        return Plot(title="What the process believes", x_label="x", y_label="loss", marks=marks, lines=[
+        return Plot(title="What the Gaussian process believes",
+                    x_label="hyperparameter (its unit)", y_label="loss", marks=marks, lines=[
             Line(label="objective", x=x, y=list(true), dashed=True), Line(label="mean", x=x, y=list(mean)),
             Line(label="mean - 2 sd", x=x, y=[m - 2 * d for m, d in zip(mean, deviation, strict=True)]),
             Line(label="mean + 2 sd", x=x, y=[m + 2 * d for m, d in zip(mean, deviation, strict=True)]),
             Line(label="trials", kind="scatter", x=[X[each] for each in first.points], y=list(first.values))])
     if p.show == "acquisition":
         peak = max(range(GRID), key=gain.__getitem__)
-        return Plot(title="Where to try next", x_label="x", y_label="expected improvement (loss)", marks=marks, lines=[
+        return Plot(title="Where to try next", x_label="hyperparameter (its unit)",
+                    y_label="expected improvement (loss)", marks=marks, lines=[
             Line(label="expected improvement", x=x, y=list(gain)),
             Line(label="next", kind="scatter", x=[X[peak]], y=[gain[peak]])])
     labels = {"chosen": p.strategy, "top-k": "all batches by top-k", "single": "one at a time"}
@@ -259,7 +261,8 @@ def _plot(p: GpEi, true: list[float], arms: dict[str, list[Search]],
         steps = range(len(runs[0].best))
         lines.append(Line(label=labels[name], kind="step", dashed=name == "top-k", x=[each + 1 for each in steps],
                           y=[_mean([run.best[each] for run in runs]) - min(true) for each in steps]))
-    return Plot(title="Mean regret by trial", x_label="trials", y_label="best found less optimum (loss)", lines=lines)
+    return Plot(title=f"A batch of the {p.batch} best candidates explores least: mean regret",
+                x_label="trials (count)", y_label="best found less optimum (loss)", lines=lines)
 
 
 def _warnings(p: GpEi, regret: float, true: list[float]) -> list[str]:

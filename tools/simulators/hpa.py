@@ -212,7 +212,8 @@ def _plot(p: Hpa, load: list[float], replicas: list[int], capacity: list[float],
     thin = _thin({"second": list(range(p.duration_s)), "load": load, "capacity": capacity, "asked": asked,
                   "instant": ideal}, 600)
     labels = {"load": "load", "capacity": "capacity of ready pods", "asked": "capacity asked for",
-              "instant": "instant autoscaler"}
-    return Plot(title="Load and capacity under the HPA", x_label="time (s)", y_label="requests/s", lines=[
+              "instant": "instant autoscaler (naive)"}
+    return Plot(title="Pods come after the load: the HPA isn't instant",
+                x_label="time (s)", y_label=f"requests/s ({p.pod_rps:g} a replica)", lines=[
         Line(label=label, x=list(thin["second"]), y=thin[key], kind="step", dashed=key == "instant")
         for key, label in labels.items()])

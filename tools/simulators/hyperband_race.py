@@ -173,9 +173,10 @@ def _curves(p: HyperbandRace, races: list[Race], ideal: list[Race], chance: list
     end = max(each.makespan_ms for each in (*races, *chance, *other))
     times = [round(end * step / GRID) for step in range(1, GRID + 1)]
     x: list[float | str] = [each / 1000 for each in times]
-    sets = [(p.strategy, races), (f"{p.strategy} if early losses ranked", ideal), ("random search", chance),
+    sets = [(p.strategy, races), (f"{p.strategy} if early losses ranked (naive)", ideal), ("random search", chance),
             (other_name, other)]
-    return Plot(title="Regret by time", x_label="time (s)", y_label="share of the space that is better (fraction)",
+    return Plot(title=f"Early stopping finds good settings sooner: {p.workers} workers", x_label="time (s)",
+                y_label="regret: better settings (fraction)",
                 log_y=True, lines=[
                     Line(label=name, kind="step", dashed=group is ideal, x=x,
                          y=[mean(group, lambda race, at=at: _at(race, at)) for at in times])  # type: ignore[misc]
@@ -193,7 +194,8 @@ def _gantt(p: HyperbandRace, race: Race) -> Plot:
         jobs = [each for each in shown if each.level == level]
         lines.append(Line(label=f"to {level:g} epochs", kind="gantt", x=[each.start_ms / 1000 for each in jobs],
                           y=[each.worker for each in jobs], x2=[each.end_ms / 1000 for each in jobs]))
-    return Plot(title=f"Who trains when ({p.strategy})", x_label="time (s)", y_label="worker", lines=lines)
+    return Plot(title=f"{p.strategy} on {p.workers} workers: who trains when",
+                x_label="time (s)", y_label="worker", lines=lines)
 
 
 def _warnings(p: HyperbandRace, busy: float, regret: float, by_chance: float) -> list[str]:

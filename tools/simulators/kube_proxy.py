@@ -148,7 +148,8 @@ def _warnings(p: KubeProxy) -> list[str]:
 def _plot(layer4: Ints, layer7: Ints, old: int) -> Plot:
     shown = min(len(layer4), 60)
     names: list[float | str] = [f"{index + 1}{'' if index < old else '+'}" for index in range(shown)]
-    return Plot(title="Requests by pod", x_label="pod (+ added later)", y_label="requests", lines=[
+    return Plot(title="kube-proxy balances connections, a layer 7 balancer requests", x_label="pod (+ added later)",
+                y_label="requests (count)", lines=[
         Line(label="kube-proxy (layer 4)", x=names, y=layer4[:shown].tolist(), kind="bar"),
         Line(label="layer 7 balancer", x=names, y=layer7[:shown].tolist(), kind="bar"),
-        Line(label="balanced, as people expect", x=names, y=[float(layer4.sum() / len(layer4))] * shown, dashed=True)])
+        Line(label="balanced (naive)", x=names, y=[float(layer4.sum() / len(layer4))] * shown, dashed=True)])

@@ -182,6 +182,7 @@ def _plot(nodes: list[Node], before: list[tuple[int, float | None]]) -> Plot:
     lines = [Line(label="requested before", x=names, y=earlier, kind="bar"),
              Line(label="requested after", x=names, y=[node.req_cpu / node.cpu for node in nodes], kind="bar")]
     if any(usage is not None for _, usage in before):
-        lines.append(Line(label="measured usage", x=names, y=[usage or 0.0 for _, usage in before], kind="bar",
+        lines.append(Line(label="measured usage (naive guide)", x=names, y=[usage or 0.0 for _, usage in before], kind="bar",
                           dashed=True))
-    return Plot(title="CPU requested and used", x_label="node", y_label="share of allocatable CPU", lines=lines)
+    return Plot(title="Pods go by requests, not by usage",
+                x_label="node", y_label="share of allocatable CPU (fraction)", lines=lines)

@@ -240,10 +240,11 @@ def _plot(p: Race, stream: arrivals.Arrivals, lanes: dict[str, Lane], window_ms:
         total = np.concatenate([[0], np.cumsum(lane.weights)])
         until = np.searchsorted(lane.leaves, grid * lane.scale, side="right")
         since = np.searchsorted(lane.leaves, (grid - window_ms) * lane.scale, side="left")
-        lines.append(Line(label=NAMES[name], x=(grid / 1_000).tolist(), y=(total[until] - total[since]).tolist(),
-                          kind="step", dashed=name == "fixed-aligned"))
-    return Plot(title="What passed in the last window", x_label="time (s)",
-                y_label=f"{'requests' if p.cost == 1 else 'cost'} passed in the last {p.window_s:g} s",
+        lines.append(Line(label=f"{NAMES[name]}: worst {lane.worst_window:,}", x=(grid / 1_000).tolist(), kind="step",
+                          y=(total[until] - total[since]).tolist(), dashed=name == "fixed-aligned"))
+    return Plot(title=f"\"{p.limit:,} per {p.window_s:g} s\" and what passes in a rolling {p.window_s:g} s",
+                x_label="time (s)",
+                y_label=f"passed in the last {p.window_s:g} s ({'requests' if p.cost == 1 else 'cost'})",
                 lines=lines, marks=[{"axis": "y", "at": p.limit, "label": f"limit {p.limit:,}"}])
 
 

@@ -152,9 +152,10 @@ def _plot(p: LossScaling, drawn: Any, scale: float) -> Plot:
     shift = round(float(np.log2(scale)))
     share = [float(each) / drawn.size for each in counts]
     form = FORMATS[p.dtype]
-    return Plot(title=f"Gradients and the range of {p.dtype}", x_label="magnitude (power of two)",
+    return Plot(title=f"Loss scaling moves gradients into the range of {p.dtype}" if shift else f"Gradients and the range of {p.dtype}",
+                x_label="magnitude (power of two)",
                 y_label="share of gradients (fraction)", lines=[
-                    Line(label="gradients as they are", x=[int(each) for each in exponents], y=list(share),
+                    Line(label="gradients as they are (naive)", x=[int(each) for each in exponents], y=list(share),
                          dashed=True),
                     Line(label=f"times 2^{shift}", x=[int(each) + shift for each in exponents], y=list(share))],
                 marks=[{"axis": "x", "at": form.min_exponent - form.mantissa, "label": f"{p.dtype} smallest"},

@@ -199,17 +199,20 @@ def _gantt(p: Pipeline, played: Played) -> Plot:
     lines = []
     for label, backward in (("forward", False), ("backward", True)):
         keys = [key for key in played.end if key[1].backward == backward]
-        rows = sorted((played.start[key] / v, key[0], played.end[key] / v) for key in keys)
+        rows = sorted((played.start[key] / v, key[0], played.end[key] / v, key[1].micro + 1) for key in keys)
         lines.append(Line(label=label, kind="gantt", x=[row[0] for row in rows], y=[row[1] for row in rows],
-                          x2=[row[2] for row in rows]))
-    return Plot(title=f"{p.schedule}: {p.stages} stages, {p.microbatches} micro-batches", x_label="time (ms)",
-                y_label="device", lines=lines)
+                          x2=[row[2] for row in rows], notes=[str(row[3]) for row in rows]))
+    makespan, ideal = max(played.end.values()) / v, p.microbatches * (p.forward_ms + p.backward_ms)
+    return Plot(title=f"{p.schedule}: {p.stages} stages, {p.microbatches} micro-batches, {1 - ideal / makespan:.1%} bubble",
+                x_label="time (ms)", y_label="device", lines=lines,
+                marks=[{"axis": "x", "at": ideal, "label": f"without a bubble (naive): {ideal:,.6g} ms"}])
 
 
 def _curve(p: Pipeline) -> Plot:
     """Too many bars to draw: the bubble against the number of micro-batches instead."""
     counts, v = [p.stages * each for each in (1, 2, 4, 8, 16, 32)], _chunks(p)
-    return Plot(title=f"Bubble of {p.stages} stages", x_label="micro-batches", y_label="bubble (fraction)", log_x=True,
+    return Plot(title=f"More micro-batches shrink the bubble of {p.stages} stages",
+                x_label="micro-batches (count)", y_label="bubble (fraction)", log_x=True,
                 lines=[
         Line(label="of total time", x=list(counts), y=[(p.stages - 1) / (v * m + p.stages - 1) for m in counts]),
         Line(label="of ideal time", x=list(counts), y=[(p.stages - 1) / (v * m) for m in counts], dashed=True)])

@@ -13,6 +13,7 @@ JOINS: tuple[Join, ...] = ("as-of", "strict", "ingested", "daily-partition", "ne
 DAYS = 5
 LABEL_DAY = 3
 MAX_CELLS = 1_200_000
+MAX_COLUMNS = 8
 
 
 class PointInTime(Params):
@@ -99,10 +100,7 @@ def point_in_time_join(p: PointInTime, seed: int) -> ToolResult:
                 "> t",
         series={"label": table["label"], "joined": table["joined"], "servable": table["servable"],
                 "leaked": table["leaked"], "join": list(JOINS), "offline_auc": [aucs[each] for each in JOINS]},
-        plot=Plot(title="AUC that each join promises, and what serving reaches", x_label="join", y_label="AUC", lines=[
-            Line(label="offline (training)", kind="bar", x=list(JOINS), y=[aucs[each] for each in JOINS]),
-            Line(label="online (served)", x=[JOINS[0], JOINS[-1]], y=[online, online]),
-            Line(label="latest join believed", x=[JOINS[0], JOINS[-1]], y=[aucs["latest"]] * 2, dashed=True)]),
+        plot=_plot(p, aucs),
         assumptions=["one feature and one label an entity; the score is the feature itself",
                      "every value arrives `lag_h` after its event", "a missing value counts as the mean",
                      "days begin at midnight of the times as given"],
@@ -111,6 +109,21 @@ def point_in_time_join(p: PointInTime, seed: int) -> ToolResult:
 
 
 def _table(p: PointInTime) -> dict[str, list[Any]]:
+    names, at, events, values = _read(p)
+    lag, ttl = round(p.lag_h * HOUR_MS), round(p.ttl_h * HOUR_MS)
+    rows = join_rows(at, events, p.join, ttl, lag)
+    right = join_rows(at, events, "ingested", ttl, lag)
+    latest = join_rows(at, events, "latest")
+
+    def cells(taken: list[int]) -> list[Any]:
+        return [values[row] if row >= 0 else None for row in taken]
+
+    return {"label": names, "joined": cells(rows), "servable": cells(right), "latest": cells(latest),
+            "leaked": leaks(at, events, rows, lag)}
+
+
+def _read(p: PointInTime) -> tuple[list[str], list[int], list[int], list[Any]]:
+    """Label times as written and in ms; the feature's event times in ms and its values, by time."""
     names = [each.strip() for each in re.split(r"[,;\n]", p.labels) if each.strip()]
     history: dict[str, Any] = {}
     for part in filter(None, (each.strip() for each in re.split(r"[,;\n]", p.features))):
@@ -124,17 +137,7 @@ def _table(p: PointInTime) -> dict[str, list[Any]]:
         history[when.strip()] = int(number) if number.is_integer() else number
     if not names or not history:
         raise ToolError("point-in-time-join: give at least one label time and one feature, such as 01T12 and 01T00=10.")
-    at, events, values = read_history(names, history)
-    lag, ttl = round(p.lag_h * HOUR_MS), round(p.ttl_h * HOUR_MS)
-    rows = join_rows(at, events, p.join, ttl, lag)
-    right = join_rows(at, events, "ingested", ttl, lag)
-    latest = join_rows(at, events, "latest")
-
-    def cells(taken: list[int]) -> list[Any]:
-        return [values[row] if row >= 0 else None for row in taken]
-
-    return {"label": list(names), "joined": cells(rows), "servable": cells(right), "latest": cells(latest),
-            "leaked": leaks(at, events, rows, lag)}
+    return (names, *read_history(names, history))
 
 
 def _aucs(p: PointInTime, seed: int) -> dict[str, float]:
@@ -163,6 +166,23 @@ def _aucs(p: PointInTime, seed: int) -> dict[str, float]:
         if join == p.join:
             found["leaked share"] = float((kept & (taken + lag > at)).mean())
     return found
+
+
+def _plot(p: PointInTime, aucs: dict[str, float]) -> Plot:
+    """The joined table, a row a join with the AUC that it promises; cells from the future stand out."""
+    names, at, events, values = _read(p)
+    lag, ttl = round(p.lag_h * HOUR_MS), round(p.ttl_h * HOUR_MS)
+    cells: dict[str, list[tuple[str, str, str]]] = {"known at the label's time": [], "leaked from the future": [], "no value": []}
+    for join in JOINS:
+        rows = join_rows(at, events, join, ttl, lag)
+        told = f"{join}{' (chosen)' if join == p.join else ''}: AUC {aucs[join]:.2f}"
+        for name, row, leaked in list(zip(names, rows, leaks(at, events, rows, lag), strict=True))[:MAX_COLUMNS]:
+            kind = "no value" if row < 0 else "leaked from the future" if leaked else "known at the label's time"
+            cells[kind].append((f"label at {name}", told, "none" if row < 0 else f"{values[row]:g}"))
+    return Plot(title=f"Joins that see the future promise more than serving reaches (AUC {aucs['ingested']:.2f})",
+                x_label="label, with the feature value joined to it", y_label="join, and the offline AUC it promises", lines=[
+        Line(label=label, kind="cell", dashed=label.startswith("leaked"), x=[cell[0] for cell in found], y=[cell[1] for cell in found],
+             notes=[cell[2] for cell in found]) for label, found in cells.items() if found or label.startswith("leaked")])
 
 
 def _rows(join: Join, events: Any, at: Any, lag: int) -> Any:

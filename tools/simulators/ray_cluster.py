@@ -12,6 +12,7 @@ from tools.calculators.ray_facts import INLINE_BYTES
 
 MAX_CALLS = 20_000
 MAX_BARS = 1_200
+MAX_ROWS = 16
 
 
 class RayCluster(Params):
@@ -46,7 +47,7 @@ class RayCluster(Params):
 class _Played:
     """Bars (slot, start us, end us, done anew), bytes by node, and what a failure did."""
 
-    bars: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    bars: list[tuple[int, int, int, bool, int]] = field(default_factory=list)
     stored: list[float] = field(default_factory=list)
     spilled: list[float] = field(default_factory=list)
     inline: float = 0.0
@@ -166,7 +167,7 @@ def _play(p: RayCluster, fail_us: int | None) -> _Played:
                 continue
             moved.add(slot)
             node, dies, start = slot % (p.nodes - 1), False, max(start, fail_us)
-        end = start + round((p.overhead_ms + sizes[call] * p.task_ms) * 1000)
+        end = worked = start + round((p.overhead_ms + sizes[call] * p.task_ms) * 1000)
         size = sizes[call] * p.object_MB * 1e6
         if not dies or fail_us is None or end <= fail_us:
             end = _put(p, played, disk_us, node, size, end)
@@ -177,13 +178,13 @@ def _play(p: RayCluster, fail_us: int | None) -> _Played:
                 _take(played, retry, cut)
                 if retry:
                     queue.append((call, fail_us, True))
-        played.bars.append((slot, start, end, anew))
+        played.bars.append((slot, start, end, anew, min(worked, end)))
         actor_free[slot] = end
         if not p.actors:
             heapq.heappush(free, (end, slot))
     if fail_us is not None:
         played.stored[-1] = played.spilled[-1] = 0.0
-    played.end_us = max((end for _, _, end, _ in played.bars), default=0)
+    played.end_us = max((bar[2] for bar in played.bars), default=0)
     return played
 
 
@@ -219,7 +220,7 @@ def _values(p: RayCluster, calm: _Played, played: _Played, at_us: int) -> dict[s
     end_us = played.end_us + gather_us
     lost = played.lost
     if p.failure == "owner":
-        lost = sum(end <= at_us for _, _, end, _ in calm.bars)
+        lost = sum(bar[2] <= at_us for bar in calm.bars)
         end_us += at_us
     work_ms = p.tasks * p.task_ms
     width = p.actors or p.nodes * p.cpus_per_node
@@ -251,17 +252,24 @@ def _text(number: float) -> str:
 
 
 def _gantt(p: RayCluster, played: _Played, at_us: int, naive_ms: float) -> Plot:
+    """Calls on the first CPUs or actors, which lie on different nodes; the others are alike."""
+    seen = [bar for bar in played.bars if bar[0] < MAX_ROWS]
     lines = []
-    for label, wanted in (("first run", False), ("run again", True)):
-        bars = [bar for bar in played.bars if bar[3] == wanted]
-        if bars or not wanted:
+    for label, anew in (("first run", False), ("run again", True)):
+        bars = [bar for bar in seen if bar[3] == anew]
+        if bars or not anew:
             lines.append(Line(label=label, kind="gantt", x=[bar[1] / 1000 for bar in bars], y=[bar[0] for bar in bars],
-                              x2=[bar[2] / 1000 for bar in bars]))
-    marks: list[dict[str, Any]] = [{"axis": "x", "at": naive_ms, "label": "work divided by CPUs"}]
+                              x2=[bar[4] / 1000 for bar in bars]))
+    if waits := [bar for bar in seen if bar[2] > bar[4]]:
+        lines.append(Line(label="put waits for the disk", kind="gantt", dashed=True, x=[bar[4] / 1000 for bar in waits],
+                          y=[bar[0] for bar in waits], x2=[bar[2] / 1000 for bar in waits]))
+    marks: list[dict[str, Any]] = [{"axis": "x", "at": naive_ms, "label": f"work divided by CPUs (naive): {_text(naive_ms)} ms"}]
     if p.failure != "none":
         marks.append({"axis": "x", "at": at_us / 1000, "label": f"{p.failure} dies"})
-    return Plot(title=f"{len(played.bars)} calls on {p.nodes} nodes", x_label="time (ms)",
-                y_label="actor" if p.actors else "CPU", lines=lines, marks=marks)
+    rows, what = p.actors or p.nodes * p.cpus_per_node, "actor" if p.actors else "CPU"
+    cut = f" (first {MAX_ROWS} of {rows} {what}s)" if rows > MAX_ROWS else ""
+    return Plot(title=f"{len(played.bars)} calls on {p.nodes} nodes{cut}",
+                x_label="time (ms)", y_label=what, lines=lines, marks=marks)
 
 
 def _curve(p: RayCluster) -> Plot:

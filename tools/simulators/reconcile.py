@@ -203,8 +203,9 @@ def _plot(events: list[Event], level: History, bare: History, edge: History, hor
     steps = [(0, 0)] + [(event.at_ms, event.count) for event in events if event.scale]
     steps.append((horizon, steps[-1][1]))
     lines = [Line(label="desired", kind="step", x=[at / 1_000 for at, _ in steps], y=[count for _, count in steps])]
-    named = (("level-triggered", level, False), ("level, no re-list", bare, False), ("edge-triggered", edge, True))
+    named = (("level-triggered", level, False), ("level, no re-list", bare, False), ("edge-triggered (naive)", edge, True))
     for label, history, dashed in named:
         lines.append(Line(label=label, kind="step", dashed=dashed, x=[at / 1_000 for at in history.times_ms],
                           y=[float(count) for count in history.pods]))
-    return Plot(title="Desired and actual pods", x_label="time (s)", y_label="pods", lines=lines)
+    return Plot(title="Level-triggered with a re-list converges, whatever event is lost",
+                x_label="time (s)", y_label="pods (count)", lines=lines)

@@ -173,8 +173,9 @@ def _plot(p: Linkage, score: Floats, truth: Bools, blocked: Bools) -> Plot:
                   if value is not None]
         lines.append(Line(label=label, x=[bits for bits, _ in points], y=[value for _, value in points],
                           dashed=label == "recall without blocking"))
-    return Plot(title="Precision and recall by threshold", x_label="match threshold (bits)", y_label="share (fraction)",
-                lines=lines, marks=[{"axis": "x", "at": p.threshold_bits, "label": "this threshold"}])
+    return Plot(title="A stricter threshold trades recall for precision",
+                x_label="match threshold (bits)", y_label="share (fraction)",
+                lines=lines, marks=[{"axis": "x", "at": p.threshold_bits, "label": f"this threshold: {p.threshold_bits:g} bits"}])
 
 
 def _summary(p: Linkage, values: dict[str, Any], naive: dict[str, Any]) -> str:

@@ -191,12 +191,13 @@ def _recovery(p: RetryStorm, flow: Flow, load: Floats) -> float | None:
 def _plot(p: RetryStorm, world: World, flow: Flow, bare: Flow) -> Plot:
     lines = [("calls offered", flow.offered, False), ("goodput", flow.good, False),
              ("goodput without retries", bare.good, False),
-             ("capacity", world.capacity, False), ("load: what retries promise to serve", world.load, True)]
+             ("capacity", world.capacity, False), ("all served, as retries promise (naive)", world.load, True)]
     xs: list[float | str] = list(range(len(_seconds(world.load))))
-    return Plot(title="A retry storm", x_label="time (s)", y_label="calls/s", lines=[
+    return Plot(title=f"A retry storm: up to {p.attempts} attempts a call",
+                x_label="time (s)", y_label="calls/s", lines=[
         Line(label=label, x=xs, y=_seconds(column).tolist(), kind="step", dashed=dashed) for label, column,
         dashed in lines], marks=[{"axis": "x", "at": p.trouble_start_s, "label": "trouble"},
-               {"axis": "x", "at": p.trouble_start_s + p.trouble_s, "label": "over"}])
+               {"axis": "x", "at": p.trouble_start_s + p.trouble_s, "label": "trouble over"}])
 
 
 def _warnings(p: RetryStorm, stuck: bool) -> list[str]:

@@ -132,9 +132,10 @@ def _play(p: Ring, arrays: Any) -> Played:
 
 def _plot(p: Ring) -> Plot:
     counts, size = [2, 4, 8, 16, 32, 64, 128], p.elements * p.element_bytes
-    return Plot(title="Bytes through the busiest link", x_label="ranks", y_label="bytes over the array's size",
+    return Plot(title="A ring loads each link with at most twice the array", x_label="ranks (count)",
+                y_label="busiest link's bytes / array's bytes (ratio)",
                 log_x=True,
                 log_y=True, lines=[
                     Line(label="ring", x=list(counts), y=[2 * (n - 1) / n for n in counts]),
-                    Line(label="one root", x=list(counts), y=[2.0 * (n - 1) for n in counts], dashed=True)],
-                marks=[{"axis": "x", "at": p.ranks, "label": f"{size} bytes"}])
+                    Line(label="through one root (naive)", x=list(counts), y=[2.0 * (n - 1) for n in counts], dashed=True)],
+                marks=[{"axis": "x", "at": p.ranks, "label": f"{p.ranks} ranks, {size:,} bytes"}])

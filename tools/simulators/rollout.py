@@ -132,7 +132,7 @@ def rolling_update(p: Rollout, seed: int) -> ToolResult:
         f"{flow['refused']:,.0f} went to pods that had stopped, {flow['not_started'] + flow['nowhere']:,.0f} to pods "
         f"that didn't serve yet (or none), {flow['in_flight']:,.0f} were cut off. If ready meant routed it would be 0.",
         formula="one for one: failed = rps * max(0, propagation - preStop)",
-        series=flow["series"], plot=_plot(flow["series"]),
+        series=flow["series"], plot=_plot(p, flow["series"]),
         assumptions=["every proxy changes propagation_ms after the API", "a pod serves startup_s after it was made",
                      "terminating pods don't count towards max_surge", "no client retries"],
         warnings=["prestop_s isn't shorter than grace_s: the pod is killed in its preStop."]
@@ -209,9 +209,12 @@ def _flow(p: Rollout, fleet: Fleet) -> dict[str, Any]:
                        "failing_rps": np.where(routed > 0, (refused + early) * share, p.rps).tolist()}}
 
 
-def _plot(series: dict[str, list[Any]]) -> Plot:
+def _plot(p: Rollout, series: dict[str, list[Any]]) -> Plot:
     x: list[float | str] = series["time_s"]
-    return Plot(title="Pods and failing requests in a rollout", x_label="time (s)", y_label="pods; failing requests/s",
-                lines=[Line(label="ready pods (as the API says)", x=x, y=series["ready"], kind="step", dashed=True),
-                       Line(label="routed pods (as proxies do)", x=x, y=series["routed"], kind="step"),
-                       Line(label="failing requests/s", x=x, y=series["failing_rps"], kind="step")])
+    ready, routed = ([pods / p.replicas for pods in series[key]] for key in ("ready", "routed"))
+    return Plot(title="Ready isn't routed: requests that fail during a rollout",
+                x_label="time (s)", y_label="share (fraction)",
+                lines=[Line(label="pods ready, of those wanted (naive)", x=x, y=ready, kind="step", dashed=True),
+                       Line(label="pods routed, of those wanted", x=x, y=routed, kind="step"),
+                       Line(label="requests failing", x=x, y=[failing / p.rps if p.rps else 0.0 for failing in series["failing_rps"]],
+                            kind="step")])

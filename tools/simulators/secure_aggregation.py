@@ -246,10 +246,10 @@ def _plot(p: SecureAggregation, client: Client, played: Round) -> Plot:
     x: list[float | str] = [each / BINS for each in range(BINS)]
     lines = [Line(label="one client's update", x=x, y=shares(client.plain), kind="bar"),
              Line(label="the same, masked", x=x, y=shares(client.masked), kind="bar"),
-             Line(label="sum without recovery", x=x, y=shares(played.naive), dashed=True)]
+             Line(label="sum without recovery (naive)", kind="scatter", x=x, y=shares(played.naive), dashed=True)]
     if played.recovered is not None:
-        lines.append(Line(label="sum at the server", x=x, y=shares(played.recovered)))
-    return Plot(title="What the server sees", x_label=f"value (share of 2^{p.modulus_bits})",
+        lines.append(Line(label="sum at the server", kind="scatter", x=x, y=shares(played.recovered)))
+    return Plot(title="Masks hide each update, the sum still shows", x_label=f"value (share of 2^{p.modulus_bits})",
                 y_label="share of entries (fraction)", lines=lines)
 
 

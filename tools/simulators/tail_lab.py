@@ -10,6 +10,8 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolResult, Value, param, 
 from tools.calculators.latency_mix import LatencyMix, crossing, leaf_share
 
 MAX_DRAWS = 4_000_000
+LEAST_SHARE = 1e-5
+"""The plot shows shares down to this."""
 QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
 
 
@@ -210,17 +212,21 @@ def _series(p: TailLab, tails: dict[str, Callable[[float], float]]) -> dict[str,
 
 def _plot(p: TailLab, tails: dict[str, Callable[[float], float]]) -> Plot:
     columns = _series(p, tails)
-    labels = {"leaf_later": "one leaf (naive)", "request_later_plain": f"all {p.fan_out:,} leaves"}
+    labels = {"leaf_later": "one leaf (naive)", "request_later_plain": f"all {p.fan_out:,} leaves" if p.fan_out > 1 else "the request"}
     if p.strategy != "none":
         labels["request_later_chosen"] = "hedged" if p.strategy == "hedge" else "tied"
         if p.correlation:
             labels["request_later_independent"] = "if slowness were independent (naive)"
     lines = []
     for key, label in labels.items():
-        points = [(t, share) for t, share in zip(columns["time_ms"], columns[key], strict=True) if share > 1e-6]
+        every = list(zip(columns["time_ms"], columns[key], strict=True))
+        points = [(t, share) for t, share in every if share > LEAST_SHARE]
+        points += [(t, LEAST_SHARE) for t, _ in every[len(points):len(points) + 1]]  # where it falls out of sight
         lines.append(Line(label=label, x=[t for t, _ in points], y=[share for _, share in points],
                           dashed="naive" in label))
-    return Plot(title="How many are later", x_label="latency (ms)", y_label="share later than that", log_x=True,
+    return Plot(title=(f"Waiting for the slowest of {p.fan_out:,}" if p.fan_out > 1 else "One leaf") + ": how many requests are later",
+                x_label="latency (ms)",
+                y_label="later than that (fraction)", log_x=True,
                 log_y=True, lines=lines, marks=[{"axis": "y", "at": 0.001, "label": "p999"}])
 
 

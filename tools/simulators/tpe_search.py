@@ -84,7 +84,8 @@ def tpe_search(p: TpeSearch, seed: int) -> ToolResult:
         formula="sample x where l(x) / g(x) is highest: densities of good and bad trials",
         series={"trial": list(range(1, p.trials + 1)), "loss": chosen[0].losses, "best": chosen[0].best,
                 **{f"x{each}": [point[each] for point in chosen[0].points] for each in range(p.dims)}},
-        plot=Plot(title="Best loss by trial", x_label="trials", y_label="best loss less optimum", log_y=True, lines=[
+        plot=Plot(title=f"TPE with {p.workers} workers at a time against random search", x_label="trials (count)",
+                  y_label="best loss less optimum (loss)", log_y=True, lines=[
             Line(label=name, kind="step", dashed=group is careless, x=list(range(1, p.trials + 1)), y=[
                 max(1e-9, math.fsum(arm.best[each] for arm in group) / len(group)) for each in range(p.trials)])
             for name, group in ((f"TPE {label} liar", chosen),

@@ -182,6 +182,7 @@ def _plot(p: Velocity, counts: Counts) -> Plot:
     columns = (("exact", counts.exact, False), (f"{p.buckets} buckets", counts.bucketed, False),
                (f"{p.lag_s:g} s late", counts.lagging, False),
                ("threshold", np.full(len(counts.times), p.threshold), True))
-    return Plot(title="Transactions in the window, as the check sees them", x_label="time (s)", y_label="count", lines=[
-        Line(label=label, x=seconds, y=column[::step].tolist(), kind="line" if dashed else "scatter", dashed=dashed)
+    return Plot(title="The check counts what its window and its lag let it see", x_label="time (s)",
+                y_label="transactions in the window (count)", lines=[
+        Line(label=label, x=seconds, y=column[::step].tolist(), kind="line" if dashed else "step", dashed=dashed)
         for label, column, dashed in columns])
