@@ -10,7 +10,7 @@ from agent.context import Parts
 from agent.settings import Settings
 from agent.tutor import Tutor
 from memory.ingest.pipeline import Progress
-from memory.open import Memory, open_memory
+from memory.open import Memory, open_memory, template_folder
 from memory.threads import Threads
 from memory.traces import Traces
 from prompts.store import PromptStore
@@ -51,9 +51,14 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
 def offline_model(memory: Memory, registry: Registry) -> BaseChatModel:
     """The embedded reasoner over a home."""
     from agent.offline.chooser import LazyChooser
+    from agent.offline.likeness import ToolLikeness
     from agent.offline.moves import Reasoning
     from agent.offline.reasoner import OfflineReasoner
 
-    reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry), memory.index.mentions, memory.index.known,
+    def likeness() -> ToolLikeness:
+        kept = [template_folder(), memory.home] if memory.home else []
+        return ToolLikeness(registry, memory.index.embed, memory.index.embedder, kept)
+
+    reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry, likeness), memory.index.mentions, memory.index.known,
                           lambda text: memory.index.wording().expanded(text))
     return OfflineReasoner(reasoning=reasoning)

@@ -76,6 +76,15 @@ class Retriever:
             self._wording = (self.store.generation, Wording(texts, self._embedder.known_word))
         return self._wording[1]
 
+    def embed(self, text: str) -> Vectors:
+        """The unit vector of a text as a query, (dimension,)."""
+        return self._embedder.embed_query(text).vector
+
+    @property
+    def embedder(self) -> str:
+        """The embedder's name."""
+        return self._embedder.name
+
     def known(self, word: str) -> bool:
         """Whether a word is ordinary English, as far as the embedder's vocabulary goes."""
         return self._embedder.known_word(word)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,11 +31,15 @@ class ToolChooser(Protocol):
     def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None: ...
 
 
+Likeness = Callable[[str], Mapping[str, float]]
+"""How much a question sounds like each tool, by its name, from -1 to 1."""
+
+
 class LazyChooser:
     """The slot chooser, made when a question may want a number for the first time: it reads every tool's schema."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self, registry: Registry, likeness: Callable[[], Likeness] | None = None) -> None:
+        self._registry, self._likeness = registry, likeness
         self._chooser: ToolChooser | None = None
 
     def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None:
@@ -44,11 +48,12 @@ class LazyChooser:
         if self._chooser is None:
             from agent.offline.slots import SlotChooser
 
-            self._chooser = SlotChooser(self._registry)
+            self._chooser = SlotChooser(self._registry, self._likeness() if self._likeness else None)
         return self._chooser.choose(question, previous)
 
 
 def last_call(talk: Conversation) -> tuple[str, Mapping[str, Any]] | None:
-    """The last computation of the conversation, which "now with 64 GPUs" changes."""
-    return next(((past.pending["tool"], past.pending["args"]) for past in reversed(talk.history[-2:])
+    """The last computation of the conversation, which "now with 64 GPUs" changes: its arguments and, under other names, what it
+    gave."""
+    return next(((past.pending["tool"], {**past.pending.get("values", {}), **past.pending["args"]}) for past in reversed(talk.history[-2:])
                  if past.pending.get("kind") == "tool"), None)

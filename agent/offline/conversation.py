@@ -34,6 +34,11 @@ class Conversation:
     turn: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def returned_by_tools(self) -> tuple[Returned, ...]:
+        """What came back from calculators and simulators."""
+        return tuple(r for r in self.returned if r.tool != "search_notes")
+
+    @property
     def searched(self) -> tuple[str, ...]:
         return tuple(str(r.args.get("query", "")) for r in self.returned if r.tool == "search_notes")
 

@@ -25,7 +25,7 @@ LENGTHS = {"km": 1.0, "kilometre": 1.0, "kilometer": 1.0, "mile": 1.609344}
 POWERS = {"W": 1.0, "kW": 1e3, "MW": 1e6, "watt": 1.0, "kilowatt": 1e3, "megawatt": 1e6}
 
 _SIZE = re.compile(r"(?P<prefix>[KMGTPE]i|[kKMGTPE])?(?P<kind>Bytes?|bytes?|bits?|[Bb])(?P<rate>ps)?")
-_SLOPPY = re.compile(r"(?P<prefix>[kmgtp]i?)(?P<kind>b)(?P<rate>ps)?")
+_SLOPPY = re.compile(r"(?P<prefix>[kmgtp]i?)(?P<kind>bytes?|bits?|b)(?P<rate>ps)?")
 _WORDED = re.compile(r"(?P<prefix>kilo|mega|giga|tera|peta|exa|kibi|mebi|gibi|tebi|pebi)?(?P<kind>byte|bit)s?")
 _FLOPS = re.compile(r"(?:(?P<prefix>[kKMGTPEZ]|kilo|mega|giga|tera|peta|exa)?(?:flops?|FLOPS?|FLOPs)|"
                     r"(?P<short>[GTPEZ])F)(?P<rate>ps)?")

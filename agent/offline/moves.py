@@ -14,6 +14,7 @@ from agent.offline.answers import answer_draft
 from agent.offline.chooser import ToolChooser, last_call
 from agent.offline.conversation import Conversation, found_pieces, query_key
 from agent.offline.draft import Draft, calls
+from agent.offline.expressions import expression_in
 from agent.offline.judge import judge
 from agent.offline.lessons import graded_draft, hint_draft, interview_draft, quiz_draft
 from agent.offline.sums import computed_draft
@@ -22,7 +23,8 @@ from agent.sentences import content_stems
 from memory.errata import Errata
 
 MAX_SEARCHES = 4
-SEARCH = "search_notes"
+SEARCH, CALCULATE = "search_notes", "calculate"
+NEVER = {"empty", "refuse"}
 NO_SUMS = {"quiz", "quiz_answer", "hint", "give_up"}
 
 
@@ -45,7 +47,9 @@ class Reasoning:
         def may(name: str) -> bool:
             return tool_names is None or name in tool_names
 
-        if (quick := self._without_search(look, talk)) is not None:
+        if look.intent not in NEVER and may(CALCULATE) and (sum_ := expression_in(talk.question)) and not talk.returned_by_tools:
+            return calls("Arithmetic: I compute it.", [(CALCULATE, {"expression": sum_})])
+        if not talk.returned_by_tools and (quick := self._without_search(look, talk)) is not None:
             return quick.message()
         if (call := self._computation(look, talk, may)) is not None:
             return call
@@ -73,7 +77,7 @@ class Reasoning:
         return None
 
     def _computation(self, look: Understanding, talk: Conversation, may: Callable[[str], bool]) -> AIMessage | None:
-        if self.chooser is None or look.intent in NO_SUMS or any(r.tool != SEARCH for r in talk.returned):
+        if self.chooser is None or look.intent in NO_SUMS or talk.returned_by_tools:
             return None
         if may(worked.TOOL) and (work := worked.estimate_to_check(talk.question, talk.history)) is not None:
             return calls("A worked estimate: I check it step by step.", [(worked.TOOL, work)])
@@ -87,7 +91,7 @@ class Reasoning:
         return calls(f"A number is asked for: I compute it with {choice.tool}.", [(choice.tool, dict(choice.args))])
 
     def _searches(self, look: Understanding, talk: Conversation) -> AIMessage | None:
-        if any(r.tool != SEARCH for r in talk.returned):
+        if talk.returned_by_tools:
             return None
         done = {query_key(query) for query in talk.searched}
         if look.intent == "compare":
@@ -106,7 +110,7 @@ class Reasoning:
         return None
 
     def _draft(self, look: Understanding, talk: Conversation) -> Draft:
-        computed = [r for r in talk.returned if r.tool != SEARCH]
+        computed = talk.returned_by_tools
         if computed and computed[-1].tool == worked.TOOL and computed[-1].result is not None:
             return worked.checked_draft(look, computed[-1].result)
         if computed:

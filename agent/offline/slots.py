@@ -5,30 +5,28 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from agent.offline import revisit
-from agent.offline.chooser import Choice
+from agent.offline import revisit, sequels
+from agent.offline.chooser import Choice, Likeness
 from agent.offline.fitting import fit
-from agent.offline.measures import measure
-from agent.offline.parameters import SUFFIX, Slot, slots_of
-from agent.offline.placing import GENERIC, Fit
+from agent.offline.parameters import Slot
+from agent.offline.placing import Fit
+from agent.offline.profiles import UNTELLING, Profile, fields_of, profile_of
 from agent.offline.quantities import Quantity
 from agent.offline.reading import Reading
-from agent.offline.vocabulary import COMMON, FUNCTION, stems_of
-from agent.offline.wishes import asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
+from agent.offline.vocabulary import FUNCTION
+from agent.offline.wishes import ALIKE, asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
 from tools.base import Tool, ToolError
 from tools.registry import Registry
 
 LONGEST = 2_000
 """Characters of a message that are read: a computing question is short."""
 CANDIDATES = 12
-FIELDS = {"words": 1.0, "name": 0.85, "outputs": 0.55, "summary": 0.45, "options": 0.4, "parameters": 0.3}
-FORMULA_SUMMARY = 0.7
-"""A word's weight by where the tool has it; a formula's summary says what it gives, a tool's only what it is about."""
-LEXICAL, CALLED, FOCUS, UNIT = 0.9, 0.3, 0.8, 0.5
+RIVALS, RIVAL_MARGIN = 4, 2.0
+LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 0.8, 0.5, 2.0
 UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
 EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
 """What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs;
@@ -37,25 +35,10 @@ don't. Set by hand on the tools' example questions, where a random search found 
 LEAST, LEAST_ORDERED = 1.5, 0.4
 """Below this total no tool fits; less is needed for an order ("simulate a token bucket")."""
 RATES = {"bytes/s": "bit/s", "bit/s": "bytes/s"}
-_UNITS = "ms s us ns min minut hour h day second millisecond gb mb tb kb byte gbp mbp gbit mbit percent"
-UNIT_WORDS = frozenset(_UNITS.split())
-UNTELLING = COMMON | UNIT_WORDS
 NAME = re.compile(
     r"(?i)(?<![\w.])(?P<dotted>[a-z]+\.[a-z0-9_]+)(?![\w.])"
     r"|\b(?:run|use|open|call|start|try|launch)\s+(?:the\s+)?(?P<used>[a-z0-9]+(?:-[a-z0-9]+)*)(?!-)\b"
     r"|\b(?P<kind>[a-z0-9]+(?:[- ][a-z0-9]+){0,3}?)\s+(?:tool|calculator|simulator|lab|sheet)\b")
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A tool as the chooser sees it: its slots, the phrases that call for it, words and units of what it gives."""
-
-    tool: Tool
-    slots: tuple[Slot, ...]
-    phrases: tuple[tuple[str, ...], ...]
-    name: frozenset[str]
-    gives: frozenset[str]
-    units: frozenset[tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -77,17 +60,20 @@ class Candidate:
     called: float
     focus: float
     named: bool
+    likeness: float
 
 
 class SlotChooser:
     """Chooses among a registry's tools. Everything about the tools is prepared once, here."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._profiles = [_profile(tool) for tool in registry]
+    def __init__(self, registry: Registry, likeness: Likeness | None = None) -> None:
+        self._likeness: Likeness = likeness or (lambda question: {})
+        self._profiles = [profile_of(tool) for tool in registry]
         self._by_name = {profile.tool.name: profile for profile in self._profiles}
+        self._places = {profile.tool.name: at for at, profile in enumerate(self._profiles)}
         self._readers = [at for at, profile in enumerate(self._profiles) if any(slot.pattern for slot in profile.slots)]
         self._weights: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        fields = [_fields(profile) for profile in self._profiles]
+        fields = [fields_of(profile) for profile in self._profiles]
         spread = Counter(word for each in fields for word in each)
         self._rarity = {word: 1 - math.log(count) / math.log(len(fields) + 1) for word, count in spread.items()}
         for at, each in enumerate(fields):
@@ -105,15 +91,58 @@ class SlotChooser:
         reading = Reading(text)
         if previous is None and not (reading.quantities or reading.written or could_ask(text)):
             return None
-        best = next((each for each in self.candidates(reading) if each.named or _takes_enough(each, reading)), None)
-        if previous is not None and (changed := self._revised(previous, reading, best)) is not None:
+        found = self.candidates(reading)
+        best = next((each for each in found if each.named or _takes_enough(each, reading)), None)
+        if previous is not None and (changed := self._continued(previous, reading, best, found)) is not None:
             return changed
-        if best is None or not self._wanted(best, reading):
-            return None
+        fitting = [each for each in found if each.named or _takes_enough(each, reading)] if best is not None else []
+        choices = [self._choice(each, reading) for each in fitting[:RIVALS]
+                   if each.total >= fitting[0].total - RIVAL_MARGIN and self._wanted(each, reading)]
+        # What its tool refuses was most likely meant for another; if all refuse, the first one's words tell why.
+        return next((each for each in choices if not each.missing and self._runs(each)), choices[0] if choices else None)
+
+    def _choice(self, chosen: Candidate, reading: Reading) -> Choice:
         left = [quantity.text for at, quantity in enumerate(reading.quantities)
-                if at not in best.fit.used and not idle(quantity)]
-        args = {slot.name: best.fit.args[slot.name] for slot in best.profile.slots if slot.name in best.fit.args}
-        return complete(best.profile, args, tuple(f"{text} isn't used" for text in left))
+                if at not in chosen.fit.used and not idle(quantity)]
+        args = {slot.name: chosen.fit.args[slot.name] for slot in chosen.profile.slots if slot.name in chosen.fit.args}
+        return complete(chosen.profile, args, tuple(f"{text} isn't used" for text in left))
+
+    def _runs(self, choice: Choice) -> bool:
+        """Whether a tool takes these arguments; a calculator is tried, as that costs microseconds."""
+        tool = self._by_name[choice.tool].tool
+        try:
+            tool.validate(choice.args) if tool.kind == "simulator" or tool.measures else tool.run(choice.args)
+        except ToolError:
+            return False
+        return True
+
+    def _continued(self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None,
+                   found: Sequence[Candidate]) -> Choice | None:
+        """The last call with a change, or another tool on its numbers, whichever takes more of the message."""
+        sequel = self._sequel(previous, reading, found)
+        changed = self._revised(previous, reading, best)
+        if sequel is None or changed is None:
+            return changed or (self._choice(sequel, reading) if sequel else None)
+        taken = sum(changed.args.get(name) != value for name, value in previous[1].items() if name in changed.args)
+        return self._choice(sequel, reading) if len(sequel.fit.used) > taken else changed
+
+    def _sequel(self, previous: tuple[str, Mapping[str, Any]], reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
+        """The best other tool whose missing values the last computation has."""
+        last = previous[0].split("@")[0]
+        if not sequels.goes_on(reading.text):
+            return None
+        for each in found:
+            if each.profile.tool.name == last or not _takes_enough(each, reading):
+                continue
+            slots, missing = each.profile.slots, each.fit.missing
+            taken = sequels.inherited(slots, missing, previous[1]) if missing else None
+            if not taken or each.total + MISSING * len(missing) < LEAST or not (each.focus or each.called or each.likeness >= ALIKE):
+                continue
+            args = {**sequels.shared(slots, previous[1], {**each.fit.args, **taken}), **each.fit.args, **taken}
+            sequel = replace(each, fit=replace(each.fit, args=args, missing=[]))
+            if self._runs(self._choice(sequel, reading)):
+                return sequel
+        return None
 
     def _revised(
         self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None,
@@ -136,7 +165,7 @@ class SlotChooser:
             return False
         clear = any(telling(reading.text, reading.quantities[at]) for at in best.fit.used)
         evidence = best.fit.strong + best.fit.named
-        return wanted(reading.text, evidence, best.relevance, best.called, best.focus, clear)
+        return wanted(reading.text, evidence, best.relevance, best.called, best.focus, clear, best.likeness)
 
     def candidates(self, reading: Reading) -> list[Candidate]:
         """The tools that the words speak for, the best first."""
@@ -147,12 +176,15 @@ class SlotChooser:
         top = sorted(scores, key=lambda at: (-scores[at], at))[:CANDIDATES]
         if any(part.kind in ("call", "system") for part in reading.written):
             top += [at for at in self._readers if at not in top]
+        likeness = self._likeness(reading.text)
+        top += [at for name in sorted(likeness, key=lambda name: (-likeness[name], name))[:CANDIDATES]
+                if (at := self._places[name]) not in top]
         named = self._named(reading.text)
         if named is not None and (at := self._profiles.index(named)) not in top:
             top.append(at)
         asked = Asked(_asked_words(reading), asked_units(reading.text))
-        weighed = [self._weigh(self._profiles[at], scores.get(at, 0.0), reading, asked, self._profiles[at] is named)
-                   for at in top]
+        weighed = [self._weigh(self._profiles[at], scores.get(at, 0.0), reading, asked, self._profiles[at] is named,
+                               likeness.get(self._profiles[at].tool.name, 0.0)) for at in top]
         return sorted(weighed, key=lambda each: (not each.named, -each.total, each.profile.tool.name))
 
     def _named(self, text: str) -> Profile | None:
@@ -163,7 +195,8 @@ class SlotChooser:
                 return self._by_name[name]
         return None
 
-    def _weigh(self, profile: Profile, lexical: float, reading: Reading, asked: Asked, named: bool) -> Candidate:
+    def _weigh(self, profile: Profile, lexical: float, reading: Reading, asked: Asked, named: bool,
+               likeness: float) -> Candidate:
         found = fit(profile.slots, reading)
         called = sum(self._worth(phrase) for phrase in profile.phrases if reading.find(phrase)) + 3.0 * named
         focus = sum(self._rarity.get(word, 0.0) * (1.5 if word in profile.name else 1.0)
@@ -178,9 +211,10 @@ class SlotChooser:
         kind = EXACT if whole and not example else INEXACT if profile.tool.kind == "formula" else TOOL
         share = 1.0 if found.written else min(1.0, (lexical + called) / 1.2)
         total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + kind
-                 + found.score * share - UNUSED * unused - MISSING * len(found.missing) - GUESSED * len(found.guessed))
+                 + LIKENESS * likeness + found.score * share - UNUSED * unused - MISSING * len(found.missing)
+                 - GUESSED * len(found.guessed))
         relevance = lexical + called + 0.3 * unit + 0.2 * focus
-        return Candidate(profile, found, total, relevance, called, focus, named)
+        return Candidate(profile, found, total, relevance, called, focus, named, likeness)
 
     def _worth(self, phrase: tuple[str, ...]) -> float:
         """More, the rarer its words are among the tools, and the more of them there are."""
@@ -251,45 +285,3 @@ def _asked_words(reading: Reading) -> tuple[str, ...]:
         telling_words = [word for word, start, _ in reading.words if low <= start < high and word not in UNTELLING]
         found += telling_words[:4]
     return tuple(dict.fromkeys(found))
-
-
-def _profile(tool: Tool) -> Profile:
-    outputs = _outputs(tool)
-    units = {SUFFIX[last] for name in outputs if (last := name.rsplit("_", 1)[-1]) in SUFFIX and "_" in name}
-    word, _, slashed = tool.unit.partition("/")
-    if tool.unit and (found := measure(word, slashed)) is not None:
-        units.add((found.unit, found.scale))
-    name = stems_of(re.sub(r"[-._]", " ", tool.name))
-    texts = [" ".join(outputs).replace("_", " "), *tool.words]
-    texts += [re.split(r"[:;(]", tool.summary)[0]] if tool.kind == "formula" else []
-    gives = {stemmed for text in texts for stemmed in stems_of(text)}.union(name) - UNTELLING
-    phrases = tuple(stems for text in tool.words if (stems := stems_of(text)))
-    slots = slots_of(tool.params.model_fields)
-    return Profile(tool, slots, phrases, frozenset(name), frozenset(gives), frozenset(units))
-
-
-def _outputs(tool: Tool) -> list[str]:
-    """Names of what a tool gives, as far as its cases tell, and its own name's last part for a formula."""
-    names = [name for case in tool.cases for name in case.expected if name != "result"]
-    names += [ask.value for ask in tool.asks if ask.value != "result"]
-    names += [tool.name.split(".", 1)[-1]] if tool.kind == "formula" else []
-    return list(dict.fromkeys(names))
-
-
-def _fields(profile: Profile) -> dict[str, float]:
-    """Each word of a tool with the weight of the best place it stands in."""
-    tool = profile.tool
-    places: dict[str, Iterable[str]] = {
-        "words": (word for phrase in profile.phrases for word in phrase),
-        "name": profile.name,
-        "outputs": stems_of(" ".join(_outputs(tool)).replace("_", " ")), "summary": stems_of(tool.summary),
-        "options": (word for slot in profile.slots for _, stems in slot.options for word in stems
-                    if word not in GENERIC),
-        "parameters": (word for slot in profile.slots for phrase in slot.phrases for word in phrase.stems)}
-    weights: dict[str, float] = {}
-    for place, words in places.items():
-        weight = FORMULA_SUMMARY if place == "summary" and tool.kind == "formula" else FIELDS[place]
-        for word in words:
-            if word not in COMMON and len(word) > 1:
-                weights[word] = max(weights.get(word, 0.0), weight)
-    return weights

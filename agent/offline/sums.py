@@ -20,18 +20,28 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
         return Draft(f"That can't be computed as asked: {last.text}", "clarify", context=context)
     result = last.result
     lines = [str(result.get("summary", "")).strip(), *_values(result)]
-    if result.get("formula"):
+    if result.get("formula") and result["formula"] not in lines[0]:
         lines += ["", f"Formula: `{result['formula']}`"]
     taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items()
-                      if value is not None and not isinstance(value, list | dict))
+                      if value is not None and not isinstance(value, list | dict) and not (isinstance(value, str) and value in lines[0]))
     lines += ["", f"Computed with {taken}."] if taken else []
     if choice is not None and choice.assumed:
         lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + "."]
     if result.get("assumptions"):
         lines += ["", "Assumed: " + "; ".join(result["assumptions"]) + "."]
     lines += [f"\nNote: {warning}" for warning in result.get("warnings", [])[:MAX_WARNINGS]]
-    context["pending"] = {"kind": "tool", "tool": str(result.get("tool", last.tool)).split("@")[0], "args": result.get("args", {})}
-    return Draft("\n".join(lines).strip(), "answered", "Which input would you change to see what it does?", context, own_voice=True)
+    tool, args = str(result.get("tool", last.tool)).split("@")[0], result.get("args", {})
+    context["pending"] = {"kind": "tool", "tool": tool, "args": args, "values": _numbers(tool, result)}
+    turnable = any(isinstance(value, int | float) and not isinstance(value, bool) for value in args.values())
+    return Draft("\n".join(lines).strip(), "answered", "Which input would you change to see what it does?" if turnable else None, context,
+                 own_voice=True)
+
+
+def _numbers(tool: str, result: dict[str, Any]) -> dict[str, float]:
+    """What came out, for a question that goes on with it; a formula's result is called as its name's last part ("burn")."""
+    found = {name: value for name, value in result.get("values", {}).items()
+             if isinstance(value, int | float) and not isinstance(value, bool)}
+    return {tool.rsplit(".", 1)[-1]: found["result"]} if set(found) == {"result"} else found
 
 
 def figure(value: Any) -> str:

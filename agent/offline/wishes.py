@@ -16,6 +16,11 @@ IMPERATIVE = re.compile(
     r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to"
     r"|and)\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out"
     r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
+SHOW = re.compile(
+    r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|now|and)\s+)(?:please\s+)?(?:show me|demonstrate|prove|try|let me see)"
+    r"\b(?! (?:where|the (?:passage|source|part|notes?)))")
+ALIKE = 0.55
+"""From here on a message sounds like a tool's question: of 400 questions about notes one that has numbers does."""
 ASKING = re.compile(
     r"(?i)\b(?:what|which|whats|when does|at which|after how|where does)\b|\?\s*$|:\s*[a-z][^.:]{2,60}\?")
 CONCEPT = re.compile(
@@ -50,9 +55,15 @@ UNIT = re.compile(r"(?i)\b(?:how many|in|number of|how much)\s+(?P<unit>[a-zµ]{
                   r"(?:/(?P<per>s|sec|second)|\s+(?:per|a)\s+(?P<each>second))?\b")
 
 
-def wanted(text: str, evidence: float, relevance: float, called: float, focus: float, telling: bool) -> bool:
+def wanted(text: str, evidence: float, relevance: float, called: float, focus: float, telling: bool,
+           likeness: float = 0.0) -> bool:
     """Whether to compute. `evidence` counts the message's numbers and options that the best tool takes, `relevance` and
-    `called` how much its words speak of the tool, `focus` how much the tool gives what is asked for."""
+    `called` how much its words speak of the tool, `focus` how much the tool gives what is asked for, `likeness` how much
+    the whole sounds like a question for it."""
+    if likeness >= ALIKE and (evidence >= 2 or (evidence >= 1 and NUMERIC.search(text))) and telling:
+        return True
+    if likeness >= ALIKE and SHOW.search(text):
+        return True
     if YES_NO.match(text) and not MEANING.search(text):
         return evidence >= 2 and called >= 0.5 and telling
     if MEANING.search(text) or (CONCEPT.search(text) and not IMPERATIVE.search(text)):

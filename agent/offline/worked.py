@@ -15,7 +15,8 @@ WORK = r"(?:estimat\w*|calculations?|math|maths|arithmetic|numbers|working|worki
 WANTS = re.compile(
     rf"(?i)\b(?:grade|check|mark|review|verify|correct|go over|look over)\b[^.\n?=]{{0,40}}\b{WORK}\b"
     rf"|\b(?:is|are|does|do|did)\b[^.\n?=]{{0,30}}\b{WORK}\b[^.\n?=]{{0,20}}\b(?:right|correct|ok|okay|hold|add up|make sense|off)\b"
-    rf"|\bwhere\b[^.\n?=]{{0,20}}\bwrong\b|\bwhat(?:'s| is) wrong\b|\bwrong (?:step|with)\b|\bmy {WORK}\b|\bdid i (?:get|do)\b|\bis (?:this|that) right\b")
+    rf"|\bwhere\b[^.\n?=]{{0,20}}\bwrong\b|\bwhat(?:'s| is) wrong\b|\bwrong (?:step|with)\b|\bmy {WORK}\b"
+    r"|\bdid i (?:get|do)\b|\bis (?:this|that) right\b")
 EQUATION = re.compile(r"\d[^=≈→\n]*[-+*/×÷x^][^=≈→\n]*\s*(?:=|≈|→|->)\s*~?\s*(?:about |roughly )?\$?\d")
 FACTOR = re.compile(r"(?i)\bwithin (?:a )?(?:factor (?:of )?(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\s*(?:x|×|times))")
 PARTS = re.compile(r"(?<=[.;:?!])\s+|\n+")

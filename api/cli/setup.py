@@ -13,7 +13,10 @@ def ensure_set_up() -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from memory.open import build_template
+    from agent.offline.likeness import ToolLikeness
+    from memory.minilm import MiniLM
+    from memory.open import build_template, template_folder
+    from tools.registry import load_tools
 
     console = Console(stderr=True)
     if not (model_folder() / MODEL_FILE).is_file():
@@ -25,6 +28,9 @@ def ensure_set_up() -> None:
         task = bar.add_task("Indexing the built-in course", total=None)
         build_template(lambda what, done, total: bar.update(task, completed=done, total=total))
     console.print("The built-in course is indexed.")
+    with console.status("Reading what the tools answer …"):
+        embedder = MiniLM(model_folder())
+        ToolLikeness(load_tools(), lambda text: embedder.embed_query(text).vector, embedder.name, [template_folder()])
 
 
 if __name__ == "__main__":

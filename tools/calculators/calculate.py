@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from tools import arithmetic
 from tools.base import Case, Params, ToolResult, param, tool
 from tools.plot_axes import figure
+
+
+CONVENTIONS = ((r"(?i)month|year|\byr", "a month has 30 days and a year 365"),
+               (r"[KMGTPk]i?B", "KB, MB, GB are powers of 1,000; KiB, MiB, GiB are powers of 1,024"))
 
 
 class Calculate(Params):
@@ -40,7 +46,7 @@ def calculate(p: Calculate, seed: int) -> ToolResult:
         tool="calculate", values={"result": found.value, "unit": found.unit}, units={"result": found.unit} if found.unit else {},
         summary=f"{p.expression.strip()} = {figure(float(found.value))}{_after(found.unit)}.",
         formula=p.expression.strip(),
-        assumptions=["a month has 30 days and a year 365", "KB, MB, GB are powers of 1,000; KiB, MiB, GiB are powers of 1,024"],
+        assumptions=[text for pattern, text in CONVENTIONS if re.search(pattern, p.expression)],
     )
 
 
