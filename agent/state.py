@@ -9,7 +9,7 @@ from langchain_core.messages import AnyMessage
 
 class TutorState(TypedDict, total=False):
     """`messages` is what the model sees; `evidence` the numbered passages (agent.evidence rows); `steps` what happened
-    so far; `draft` the reply that waits for grounding; `verdict` what observe decided; `answer` the end."""
+    so far; `predict` the prediction that the learner is asked for; `draft` the reply that waits for grounding; `verdict` what observe decided; `answer` the end."""
 
     request: dict[str, Any]
     turn: dict[str, Any]
@@ -23,5 +23,6 @@ class TutorState(TypedDict, total=False):
     draft: dict[str, Any] | None
     review: dict[str, Any] | None
     notices: list[str]
+    predict: dict[str, Any] | None
     prompts: dict[str, str]
     answer: dict[str, Any] | None

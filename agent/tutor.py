@@ -16,6 +16,7 @@ from agent.events import MAX_QUESTION_CHARS, Answer, Done, Failed, Started, Text
 from agent.graph import build_graph
 from memory.base import MemoryFault
 from memory.checkpoints import HomeSaver
+from memory.predictions import Predictions
 from memory.reviews import Decision, Review, Reviews
 from memory.threads import Turn
 
@@ -29,6 +30,7 @@ class Tutor:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.reviews = Reviews(parts.memory.db)
+        self.predictions = Predictions(parts.memory.db)
         self._saver = HomeSaver(parts.memory.db)
         self._graph = build_graph(self._saver)
         self._running: set[asyncio.Task[Any]] = set()
@@ -141,6 +143,9 @@ class Tutor:
         if state.get("__interrupt__"):
             return self._parked(turn, state, ms)
         answer = Answer.model_validate({**state["answer"], "ms": round(ms, 2)})
+        for at, result in enumerate(state["results"]):
+            if compared := result.get("prediction"):
+                self.predictions.add(turn.learner, result["tool"], result["args"], compared, f"{turn.id}:{at}")
         self.parts.threads.finish(turn, "done", answer.model_dump(mode="json"))
         self._saver.delete_thread(turn.id)
         return answer

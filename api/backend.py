@@ -58,6 +58,10 @@ class Backend(Protocol):
 
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json: ...
 
+    def predicted(self, learner: str, tool: str, args: Json, compared: Json) -> None:
+        """Keeps what a learner expected and what it was (agent.predictions.compared)."""
+        ...
+
     def traces(self, limit: int) -> Json: ...
 
     def trace(self, trace_id: str) -> Json: ...
@@ -194,6 +198,11 @@ class LocalBackend:
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json:
         answer = await self.tutor.decide(review_id, decision, text, by)
         return answer.model_dump(mode="json")
+
+    def predicted(self, learner: str, tool: str, args: Json, compared: Json) -> None:
+        from memory.predictions import Predictions
+
+        Predictions(self.memory.db).add(learner, tool, args, compared)
 
     def traces(self, limit: int) -> Json:
         from api.views import traces_view

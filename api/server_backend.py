@@ -115,6 +115,9 @@ class ServerBackend:
     def review(self, review_id: str) -> Json:
         return self._send("GET", f"reviews/{quote(review_id, safe='')}")
 
+    def predicted(self, learner: str, tool: str, args: Json, compared: Json) -> None:
+        self._send("POST", "predictions", {"learner": learner, "tool": tool, "args": args, **compared})
+
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json:
         return self._send("POST", f"reviews/{quote(review_id, safe='')}", {"decision": decision, "text": text, "by": by})
 

@@ -15,7 +15,7 @@ from typing import Any
 from memory.base import IndexDamaged, StorageFull
 
 SAFE_SQLITE = (3, 51, 3)
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 create table if not exists meta(key text primary key, value text not null);
@@ -44,6 +44,10 @@ create table if not exists reviews(
     question text not null, draft text not null, confidence real not null, status text not null,
     decision text, created real not null, decided real);
 create index if not exists reviews_by_status on reviews(status, created);
+create table if not exists predictions(
+    id text primary key, learner text not null, tool text not null, args text not null, name text not null, unit text not null,
+    predicted real not null, confidence real, actual real not null, error_factor real, created real not null);
+create index if not exists predictions_by_learner on predictions(learner, created);
 create table if not exists spans(
     trace text not null, span text primary key, parent text, name text not null, start_ns integer not null,
     end_ns integer not null, status text not null, attributes text not null);

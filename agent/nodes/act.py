@@ -6,19 +6,21 @@ import asyncio
 import time
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, ToolMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langgraph.runtime import Runtime
 
 from agent import tracing
+from agent.computing import compute, failed
 from agent.context import TurnContext
 from agent.events import Acted, Observed
 from agent.evidence import numbered
 from agent.passages_text import render_passages
+from agent.predictions import question_for
 from agent.search import NAME, look_up
 from agent.state import TutorState
-from tools.base import ToolError
 
-MAX_CALLS = 6
+MAX_CALLS, SHORT_WORDS = 6, 7
+WAITS = "Computed, and kept back until the learner has said what they expect."
 
 
 async def act(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
@@ -27,17 +29,19 @@ async def act(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any
     assert isinstance(request, AIMessage)
     messages: list[AnyMessage] = list(state["messages"])
     evidence, steps, results = list(state["evidence"]), list(state["steps"]), list(state["results"])
-    thought = str(request.text).strip()
+    thought, predict = str(request.text).strip(), state.get("predict")
     for number, call in enumerate(request.tool_calls):
         began = time.perf_counter()
         runtime.context.emit(Acted(tool=call["name"], args=call["args"]))
         if number >= MAX_CALLS:
-            message, seen, result = _failed(call, f"Only {MAX_CALLS} calls a step are carried out; call again if you need this.")
+            message, seen, result = failed(call, f"Only {MAX_CALLS} calls a step are carried out; call again if you need this.")
         elif call["name"] == NAME:
             message, seen, result = await _search(call, evidence, runtime.context)
             evidence = message.artifact["evidence_all"] if message.artifact else evidence
         else:
-            message, seen, result = await _compute(call, runtime.context)
+            message, seen, result = await compute(call, runtime.context)
+            if result is not None and state["request"].get("mode") == "socratic" and (asked := _prediction_first(call, result, state)):
+                message, seen, result, predict = ToolMessage(WAITS, tool_call_id=call["id"], name=call["name"]), WAITS, None, asked
         ms = (time.perf_counter() - began) * 1000
         if message.artifact:
             message.artifact.pop("evidence_all", None)
@@ -50,13 +54,26 @@ async def act(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any
         # An unanswered call would break the conversation, so a call that can't be read is answered too.
         messages.append(ToolMessage(f"The arguments aren't valid JSON ({broken.get('error')}). Call again with valid JSON.",
                                     tool_call_id=str(broken.get("id")), status="error"))
-    return {"messages": messages, "evidence": evidence, "steps": steps, "results": results}
+    return {"messages": messages, "evidence": evidence, "steps": steps, "results": results, "predict": predict}
+
+
+def _prediction_first(call: Any, result: dict[str, Any], state: TutorState) -> dict[str, Any] | None:
+    """What the learner is asked to predict, and the call that then runs again; None where there is nothing to turn or to guess."""
+    turnable = any(isinstance(value, int | float) and not isinstance(value, bool) for value in result.get("args", {}).values())
+    asked = question_for(result, _asked(state)) if turnable else None
+    return {"kind": "predict", "tool": call["name"], "args": call["args"], **asked} if asked else None
+
+
+def _asked(state: TutorState) -> str:
+    """The question, after the one before it for "now with 20M users"."""
+    said = [str(message.content) for message in state["messages"] if isinstance(message, HumanMessage)]
+    return said[-1] if len(said[-1].split()) > SHORT_WORDS else " ".join(said[-4:])
 
 
 async def _search(call: Any, known: list[dict[str, Any]], context: TurnContext) -> tuple[ToolMessage, str, None]:
     query = str(call["args"].get("query", "")).strip()
     if not query:
-        return _failed(call, "search_notes needs a query.")
+        return failed(call, "search_notes needs a query.")
     parts = context.parts
     with parts.tracer.span(tracing.RETRIEVAL, NAME, {tracing.QUERY_CHARS: len(query)}, context.span) as span:
         hits = await asyncio.wait_for(asyncio.to_thread(look_up, parts.memory, query), context.left())
@@ -69,32 +86,3 @@ async def _search(call: Any, known: list[dict[str, Any]], context: TurnContext) 
     text, _ = render_passages(parts, [row for row in every if row["id"] in ids])
     seen = f"{len(hits)} passages" + (f", best match {max(h.similarity for h in hits):.2f}" if hits else "")
     return ToolMessage(text, tool_call_id=call["id"], name=NAME, artifact={"evidence": own, "evidence_all": every}), seen, None
-
-
-async def _compute(call: Any, context: TurnContext) -> tuple[ToolMessage, str, dict[str, Any] | None]:
-    parts = context.parts
-    try:
-        tool = parts.registry.get(call["name"].replace("__", "."))
-        attributes = {tracing.TOOL_NAME: tool.id, tracing.TOOL_CALL: str(call["id"])}
-        limit = min(parts.settings.tool_timeout_s, context.left())
-        with parts.tracer.span(tracing.EXECUTE_TOOL, tool.id, attributes, context.span):
-            if tool.kind == "simulator" or tool.measures:
-                result = await asyncio.to_thread(parts.executor.run, tool, call["args"], 0, limit)
-            else:
-                # Validation bounds calculators to microseconds; a thread would cost more than the work.
-                result = parts.executor.run(tool, call["args"], 0, limit)
-    except ToolError as error:
-        return _failed(call, str(error))
-    told = result.model_dump(mode="json")
-    slim = {key: value for key, value in told.items() if key not in ("series", "plot")}
-    return ToolMessage(_text_of(slim), tool_call_id=call["id"], name=call["name"], artifact={"result": slim}), result.summary, told
-
-
-def _failed(call: Any, why: str) -> tuple[ToolMessage, str, None]:
-    return ToolMessage(why, tool_call_id=call["id"], name=call["name"], status="error"), why, None
-
-
-def _text_of(result: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps({key: value for key, value in result.items() if value not in ({}, [], "", None)}, ensure_ascii=False)

@@ -10,15 +10,18 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.runtime import Runtime
 
 from agent import tracing
+from agent.computing import compute, message_of
 from agent.context import TurnContext
 from agent.events import Acted, Observed
 from agent.evidence import numbered
 from agent.offline.conversation import past_from
 from agent.offline.understand import understand
 from agent.passages_text import render_passages
+from agent.predictions import compared, declined, read_prediction
 from agent.search import NAME, look_up
 from agent.state import TutorState
 
+LONGEST_GUESS = 40
 NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "quiz_answer"}
 SHOWN_TURNS = 6
 
@@ -38,8 +41,11 @@ async def recall(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, 
     history = [past_from(e.request["question"], (e.answer or {}).get("text", ""), (e.answer or {}).get("context", {})) for e in past]
     look = understand(question, history)
     update: dict[str, Any] = {"query": look.query, "messages": messages, "evidence": [], "steps": [], "results": [], "rounds": 0,
-                              "usage": {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}, "notices": [], "prompts": {},
+                              "usage": {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}, "notices": [], "prompts": {}, "predict": None,
                               "draft": None, "review": None, "answer": None}
+    if past and (past[-1].answer or {}).get("context", {}).get("pending", {}).get("kind") == "predict":
+        if (ran := await _predicted(past[-1].answer["context"]["pending"], question, context)) is not None:  # type: ignore[index]
+            return {**update, **ran, "messages": [*messages, *ran["messages"]]}
     if look.intent in NO_SEARCH:
         return update
     began = time.perf_counter()
@@ -60,3 +66,24 @@ async def recall(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, 
     update["evidence"] = evidence
     update["prompts"] = prompt
     return update
+
+
+async def _predicted(pending: dict[str, Any], reply: str, context: TurnContext) -> dict[str, Any] | None:
+    """The call that waited for the learner's prediction, run, with the two side by side; None when the reply is no prediction."""
+    guess = read_prediction(reply, pending["unit"])
+    if declined(reply) or (guess is not None and len(reply.split()) > LONGEST_GUESS):
+        guess = None
+    elif guess is None:
+        return None
+    call = {"name": pending["tool"], "args": pending["args"], "id": "predicted", "type": "tool_call"}
+    began = time.perf_counter()
+    context.emit(Acted(tool=call["name"], args=call["args"]))
+    message, seen, result = await compute(call, context)
+    if result is not None and guess is not None:
+        result["prediction"] = compared(guess, result, pending["name"])
+        message = message_of(call, result)
+    ms = (time.perf_counter() - began) * 1000
+    context.emit(Observed(tool=call["name"], text=seen, ms=ms, result=result))
+    step = {"thought": "The prediction is made, so the result may be shown.", "tool": call["name"], "args": call["args"],
+            "observation": seen, "ms": round(ms, 2)}
+    return {"messages": [AIMessage("", tool_calls=[call]), message], "results": [result] if result else [], "steps": [step]}

@@ -12,6 +12,8 @@ from agent.corrections import corrections_for, with_corrections
 from agent.events import Answer, Citation, Correction, Step, Usage
 from agent.evidence import pieces
 from agent.grounding import tag_numbers
+from agent.offline.sums import figure
+from agent.predictions import told
 from agent.state import TutorState
 
 REJECTED = "A person looked at the answer and held it back. Ask in other words, or look at the passages yourself with `tutor search`."
@@ -35,6 +37,8 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
         if found:
             status = "answered"
             text, citations, corrections = with_corrections(text, citations, found)
+    for compared in (result["prediction"] for result in state["results"] if result.get("prediction")):
+        text = f"{told(compared, figure)}\n\n{text}"
     if runtime.context.span is not None:
         runtime.context.span.set_attribute(tracing.PROMPTS, [f"{name}@{version}" for name, version in sorted(state["prompts"].items())])
         runtime.context.span.set_attribute(tracing.CONFIDENCE, draft["confidence"])
@@ -51,8 +55,6 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
 
 def _text(result: dict[str, Any]) -> str:
     """Everything a tool said, for finding numbers in it again, also in the rounded form that a reader sees."""
-    from agent.offline.sums import figure
-
-    shown = " ".join(figure(value) for part in ("values", "args", "naive") for value in result.get(part, {}).values())
+    shown = " ".join(figure(value) for part in ("values", "args", "naive", "prediction") for value in (result.get(part) or {}).values())
     plain = {key: value for key, value in result.items() if key not in ("series", "plot")}
     return f"{plain} {shown}"

@@ -18,6 +18,8 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     """One model call. On the last allowed round no tools are offered, so that the loop ends with a draft."""
     context = runtime.context
     rounds = state["rounds"] + 1
+    if (asked := state.get("predict")) is not None:
+        return {"rounds": rounds, "draft": _ask_first(asked, state, context)}
     closing = rounds >= context.parts.settings.max_steps
     reply = await ask_model(state, context, offer_tools=not closing)
     update: dict[str, Any] = {"rounds": rounds, "usage": reply.usage, "prompts": {**state["prompts"], **reply.prompts},
@@ -34,6 +36,13 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     update["notices"] = [*update["notices"], *draft.pop("notices")]
     update["prompts"] = {**update["prompts"], **draft.pop("prompts")}
     return {**update, "draft": draft}
+
+
+def _ask_first(asked: dict[str, Any], state: TutorState, context: TurnContext) -> dict[str, Any]:
+    """In place of a model's draft: nothing is claimed, so there is nothing to ground."""
+    kept = {"topic": state["query"], "query": state["query"], "status": "clarify", "pending": asked}
+    return {"text": asked["text"], "status": "clarify", "citations": [], "follow_up": None, "context": kept, "confidence": 1.0,
+            "model": context.parts.model_name}
 
 
 async def after_thinking(state: TutorState, runtime: Runtime[TurnContext]) -> Literal["act", "review", "reply"]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from agent.offline.conversation import Conversation
 from tools.registry import Registry
@@ -25,10 +26,18 @@ class Choice:
     missing: tuple[str, ...] = ()
 
 
-class ToolChooser(Protocol):
-    """Reads quantities out of plain language. `previous` is the last call's (tool, args), for "now with 64 GPUs"."""
+class LastCall(NamedTuple):
+    """The last computation of a conversation: the arguments that were given, and the numbers that came out."""
 
-    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None: ...
+    tool: str
+    args: Mapping[str, Any]
+    values: Mapping[str, Any] = MappingProxyType({})
+
+
+class ToolChooser(Protocol):
+    """Reads quantities out of plain language. `previous` is what "now with 64 GPUs" changes."""
+
+    def choose(self, question: str, previous: LastCall | None = None) -> Choice | None: ...
 
 
 Likeness = Callable[[str], Mapping[str, float]]
@@ -42,7 +51,7 @@ class LazyChooser:
         self._registry, self._likeness = registry, likeness
         self._chooser: ToolChooser | None = None
 
-    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None:
+    def choose(self, question: str, previous: LastCall | None = None) -> Choice | None:
         if previous is None and not MAY_COMPUTE.search(question):
             return None
         if self._chooser is None:
@@ -52,8 +61,7 @@ class LazyChooser:
         return self._chooser.choose(question, previous)
 
 
-def last_call(talk: Conversation) -> tuple[str, Mapping[str, Any]] | None:
-    """The last computation of the conversation, which "now with 64 GPUs" changes: its arguments and, under other names, what it
-    gave."""
-    return next(((past.pending["tool"], {**past.pending.get("values", {}), **past.pending["args"]}) for past in reversed(talk.history[-2:])
+def last_call(talk: Conversation) -> LastCall | None:
+    """What was computed in one of the last two turns."""
+    return next((LastCall(past.pending["tool"], past.pending["args"], past.pending.get("values", {})) for past in reversed(talk.history[-2:])
                  if past.pending.get("kind") == "tool"), None)

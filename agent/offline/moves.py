@@ -114,7 +114,8 @@ class Reasoning:
         if computed and computed[-1].tool == worked.TOOL and computed[-1].result is not None:
             return worked.checked_draft(look, computed[-1].result)
         if computed:
-            choice = self.chooser.choose(look.question, last_call(talk)) if self.chooser else None
+            predicted = computed[-1].result is not None and talk.history and talk.history[-1].pending.get("kind") == "predict"
+            choice = self.chooser.choose(look.question, last_call(talk)) if self.chooser and not predicted else None
             return computed_draft(look, computed[-1], choice)
         found = found_pieces(talk, self.shelf)
         if look.intent == "quiz":

@@ -83,10 +83,8 @@ def takes_all(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading
 
 
 def _kept(slots: Sequence[Slot], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the last arguments those that were more than defaults."""
-    known = {slot.name: slot for slot in slots}
-    return {name: value for name, value in before.items()
-            if name in known and value is not None and (known[name].required or value != known[name].default)}
+    known = {slot.name for slot in slots}
+    return {name: value for name, value in before.items() if name in known and value is not None}
 
 
 def _only_arguments(slots: Sequence[Slot], reading: Reading) -> bool:

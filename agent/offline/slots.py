@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.offline import revisit, sequels
-from agent.offline.chooser import Choice, Likeness
+from agent.offline.chooser import Choice, LastCall, Likeness
 from agent.offline.fitting import fit
 from agent.offline.parameters import Slot
 from agent.offline.placing import Fit
@@ -80,7 +80,7 @@ class SlotChooser:
             for word, weight in each.items():
                 self._weights[word].append((at, weight * self._rarity[word]))
 
-    def choose(self, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice | None:
+    def choose(self, question: str, previous: LastCall | None = None) -> Choice | None:
         """The tool and arguments that a question wants, or None when it wants no computation.
 
         `previous` is the last call, for messages that only change something. Never raises, whatever the text.
@@ -116,46 +116,46 @@ class SlotChooser:
             return False
         return True
 
-    def _continued(self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None,
+    def _continued(self, previous: LastCall, reading: Reading, best: Candidate | None,
                    found: Sequence[Candidate]) -> Choice | None:
         """The last call with a change, or another tool on its numbers, whichever takes more of the message."""
         sequel = self._sequel(previous, reading, found)
         changed = self._revised(previous, reading, best)
         if sequel is None or changed is None:
             return changed or (self._choice(sequel, reading) if sequel else None)
-        taken = sum(changed.args.get(name) != value for name, value in previous[1].items() if name in changed.args)
+        taken = sum(previous.args.get(name) != value for name, value in changed.args.items())
         return self._choice(sequel, reading) if len(sequel.fit.used) > taken else changed
 
-    def _sequel(self, previous: tuple[str, Mapping[str, Any]], reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
+    def _sequel(self, previous: LastCall, reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
         """The best other tool whose missing values the last computation has."""
-        last = previous[0].split("@")[0]
+        last, before = previous.tool.split("@")[0], {**previous.values, **previous.args}
         if not sequels.goes_on(reading.text):
             return None
         for each in found:
             if each.profile.tool.name == last or not _takes_enough(each, reading):
                 continue
             slots, missing = each.profile.slots, each.fit.missing
-            taken = sequels.inherited(slots, missing, previous[1]) if missing else None
+            taken = sequels.inherited(slots, missing, before) if missing else None
             if not taken or each.total + MISSING * len(missing) < LEAST or not (each.focus or each.called or each.likeness >= ALIKE):
                 continue
-            args = {**sequels.shared(slots, previous[1], {**each.fit.args, **taken}), **each.fit.args, **taken}
+            args = {**sequels.shared(slots, previous.args, {**each.fit.args, **taken}), **each.fit.args, **taken}
             sequel = replace(each, fit=replace(each.fit, args=args, missing=[]))
             if self._runs(self._choice(sequel, reading)):
                 return sequel
         return None
 
     def _revised(
-        self, previous: tuple[str, Mapping[str, Any]], reading: Reading, best: Candidate | None,
+        self, previous: LastCall, reading: Reading, best: Candidate | None,
     ) -> Choice | None:
         """The last call with a change, unless the message is a question of its own."""
-        last = self._by_name.get(previous[0].split("@")[0])
+        last = self._by_name.get(previous.tool.split("@")[0])
         if last is None:
             return None
-        insists = revisit.insists(reading.text) and revisit.takes_all(last.slots, previous[1], reading)
+        insists = revisit.insists(reading.text) and revisit.takes_all(last.slots, previous.args, reading)
         enough = 2.0 if best is not None and best.profile is last else 1.7
         if not insists and best is not None and best.fit.strong >= enough and self._wanted(best, reading):
             return None
-        args = revisit.revised(last.slots, previous[1], reading, last.gives)
+        args = revisit.revised(last.slots, previous.args, reading, last.gives)
         return complete(last, args) if args is not None else None
 
     def _wanted(self, best: Candidate, reading: Reading) -> bool:

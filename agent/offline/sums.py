@@ -9,6 +9,7 @@ from agent.offline.chooser import Choice
 from agent.offline.conversation import Returned
 from agent.offline.draft import Draft
 from agent.offline.understand import Understanding
+from agent.predictions import asked_value
 
 MAX_VALUES, MAX_ASSUMED, MAX_WARNINGS = 8, 6, 2
 
@@ -19,11 +20,11 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
     if last.failed or last.result is None:
         return Draft(f"That can't be computed as asked: {last.text}", "clarify", context=context)
     result = last.result
-    lines = [str(result.get("summary", "")).strip(), *_values(result)]
-    if result.get("formula") and result["formula"] not in lines[0]:
+    lines = [str(result.get("summary", "")).strip(), *_values(result, asked_value(result, look.question))]
+    if result.get("formula") and result["formula"] not in str(result.get("summary")):
         lines += ["", f"Formula: `{result['formula']}`"]
     taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items()
-                      if value is not None and not isinstance(value, list | dict) and not (isinstance(value, str) and value in lines[0]))
+                      if value is not None and not isinstance(value, list | dict) and not (isinstance(value, str) and value in str(result.get("summary"))))
     lines += ["", f"Computed with {taken}."] if taken else []
     if choice is not None and choice.assumed:
         lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + "."]
@@ -31,7 +32,7 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
         lines += ["", "Assumed: " + "; ".join(result["assumptions"]) + "."]
     lines += [f"\nNote: {warning}" for warning in result.get("warnings", [])[:MAX_WARNINGS]]
     tool, args = str(result.get("tool", last.tool)).split("@")[0], result.get("args", {})
-    context["pending"] = {"kind": "tool", "tool": tool, "args": args, "values": _numbers(tool, result)}
+    context["pending"] = {"kind": "tool", "tool": tool, "args": last.args, "values": _numbers(tool, result)}
     turnable = any(isinstance(value, int | float) and not isinstance(value, bool) for value in args.values())
     return Draft("\n".join(lines).strip(), "answered", "Which input would you change to see what it does?" if turnable else None, context,
                  own_voice=True)
@@ -53,9 +54,10 @@ def figure(value: Any) -> str:
     return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
-def _values(result: dict[str, Any]) -> Sequence[str]:
-    units = result.get("units", {})
+def _values(result: dict[str, Any], asked: str | None) -> Sequence[str]:
+    """What came out, what was asked for first."""
+    units, values = result.get("units", {}), result.get("values", {})
+    values = {asked: values[asked], **values} if asked is not None else values
     shown = [f"- {name.replace('_', ' ')}: {figure(value)} {units.get(name, '')}".rstrip()
-             for name, value in result.get("values", {}).items()
-             if isinstance(value, int | float) and not isinstance(value, bool)]
+             for name, value in values.items() if isinstance(value, int | float) and not isinstance(value, bool)]
     return ["", *shown[:MAX_VALUES]] if len(shown) > 1 else []

@@ -1,4 +1,4 @@
-"""`tutor run`: a calculator or simulator with the learner's own numbers. Needs no home."""
+"""`tutor run`: a calculator or simulator with the learner's own numbers. Needs a home only to keep a prediction."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--args", metavar="JSON", dest="arguments", help="all parameters as a JSON object")
     parser.add_argument("--seed", type=int, default=0, help="the seed of a simulator (default: 0)")
     parser.add_argument("--predict", type=float, metavar="VALUE", help="your own estimate first; you are told how far off it was")
+    parser.add_argument("--confidence", type=float, metavar="PERCENT", help="how sure you are of --predict, 0 to 100")
+    parser.add_argument("--learner", default="local", metavar="ID", help="whose prediction it is (default: local)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the plot to a .png or .svg file")
     parser.add_argument("--batch", metavar="FILE", help='rows {"id","tool","args"}; - is stdin')
 
@@ -41,10 +43,14 @@ def run(call: Call) -> int:
     registry = load_tools()
     if args.batch is not None:
         return asyncio.run(_batch(call, registry))
+    if args.confidence is not None and (args.predict is None or not 0 <= args.confidence <= 100):
+        raise CliError("usage", "--confidence goes with --predict and lies between 0 and 100, in percent")
     result = find_tool(registry, args.tool).run(given_arguments(args.arguments, args.set), args.seed)
     told = result.model_dump(mode="json")
     if args.predict is not None:
-        told["prediction"] = prediction(args.predict, result.values)
+        told["prediction"] = prediction(args.predict, told, args.confidence)
+        with call.backend() as backend:
+            backend.predicted(args.learner, told["tool"], told["args"], told["prediction"])
     if args.plot is not None:
         _save_plot(result, args.plot)
         told["plot_file"] = str(args.plot)
@@ -80,18 +86,20 @@ def given_arguments(whole_object: str | None, pairs: list[str]) -> dict[str, Any
     return found
 
 
-def prediction(value: float, values: dict[str, Any]) -> dict[str, Any]:
-    """How far an estimate is from the first number among the values: {"value","actual","error_factor"}, where the
-    factor is max(value/actual, actual/value), and null when one of them is 0 or their signs differ. Raises CliError.
+def prediction(value: float, result: dict[str, Any], confidence: float | None = None) -> dict[str, Any]:
+    """How far an estimate is from the first number among a result's values: {"name","unit","value","confidence","actual",
+    "error_factor"}, where the factor is max(value/actual, actual/value), and null when one of them is 0 or their signs differ.
+    `confidence` is in percent, and a share in what is told. Raises CliError.
 
-    >>> prediction(50.0, {"per_second": 100})
-    {'value': 50.0, 'actual': 100, 'error_factor': 2.0}
+    >>> prediction(50.0, {"values": {"per_second": 100}}, 80)["error_factor"]
+    2.0
     """
-    actual = next((each for each in values.values() if isinstance(each, int | float) and not isinstance(each, bool)), None)
-    if actual is None:
+    from agent.predictions import Prediction, asked_value, compared
+
+    name = asked_value(result, "")
+    if name is None:
         raise CliError("bad_input", "This tool gives no number that could be predicted; leave --predict out.")
-    factor = 1.0 if value == actual else max(value / actual, actual / value) if value * actual > 0 else None
-    return {"value": value, "actual": actual, "error_factor": factor}
+    return compared(Prediction(value, None if confidence is None else confidence / 100), result, name)
 
 
 def figure(value: Any) -> str:
@@ -129,8 +137,9 @@ def _show(out: Output, result: ToolResult, told: dict[str, Any]) -> None:
     if result.naive:
         out.text("\nA common mistake would give: " + ", ".join(f"{name} = {figure(value)}" for name, value in result.naive.items()))
     if guess := told.get("prediction"):
-        off = "the sign or a zero is off" if guess["error_factor"] is None else f"off by a factor of {guess['error_factor']:.3g}"
-        out.text(f"\nYou predicted {figure(guess['value'])}; it is {figure(guess['actual'])}: {off}.")
+        from agent.predictions import told as sentence
+
+        out.text("\n" + sentence(guess, figure))
     for title, lines in (("Assumes", result.assumptions), ("Careful", result.warnings)):
         for line in lines:
             out.dim(f"{title}: {line}")

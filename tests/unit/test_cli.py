@@ -40,6 +40,7 @@ from memory.base import HomeBusy
 from memory.ingest.pipeline import ingest, ingest_text
 from memory.minilm import HashEmbedder
 from memory.open import Memory, open_in_memory, open_memory, own
+from memory.predictions import Predictions
 
 NOTES = """# Rate limits
 
@@ -184,17 +185,20 @@ def test_prompts_are_shown_compared_and_activated(tutor: Callable[..., int], tmp
     assert json.loads(capsys.readouterr().out)["diff"] == ""
 
 
-def test_a_tool_runs_and_judges_a_prediction(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
-    assert tutor("run", "boe.qps", "--args", '{"dau": 1}', "--set", "dau=8640000", "--set", "actions=10", "--predict", "500", "--json") == 0
+def test_a_tool_runs_and_judges_a_prediction(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("run", "boe.qps", "--args", '{"dau": 1}', "--set", "dau=8640000", "--set", "actions=10", "--predict", "500",
+                 "--confidence", "80", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["values"] == {"result": 1000.0} and told["args"]["dau"] == 8640000
-    assert told["prediction"] == {"value": 500.0, "actual": 1000.0, "error_factor": 2.0}
+    assert told["prediction"] == {"name": "result", "unit": "rps", "value": 500.0, "confidence": 0.8, "actual": 1000.0, "error_factor": 2.0}
+    kept, = Predictions(memory.db).listing("local")
+    assert {**kept, "args": {}} | told["prediction"] == {**kept, "args": {}} and kept["args"]["dau"] == 8640000
 
 
 @pytest.mark.parametrize(("guess", "actual", "factor"), [(2.0, 8, 4.0), (8.0, 2.0, 4.0), (0.0, 0.0, 1.0), (0.0, 5, None), (-2.0, 2, None)])
 def test_a_prediction_is_off_by_a_factor(guess: float, actual: float, factor: float | None) -> None:
-    assert prediction(guess, {"name": "x", "flag": True, "first": actual, "second": 99}) == {
-        "value": guess, "actual": actual, "error_factor": factor}
+    told = prediction(guess, {"values": {"name": "x", "flag": True, "first": actual, "second": 99}})
+    assert told == {"name": "first", "unit": "", "value": guess, "confidence": None, "actual": actual, "error_factor": factor}
 
 
 def test_tools_show_schema_and_example(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.offline.chooser import Choice
+from agent.offline.chooser import Choice, LastCall
 from agent.offline.measures import measure
 from agent.offline.quantities import read_quantities
 from agent.offline.reading import Reading
@@ -173,7 +173,7 @@ def bakery() -> SlotChooser:
 
 
 def chosen(chooser: SlotChooser, question: str, previous: tuple[str, Mapping[str, Any]] | None = None) -> Choice:
-    choice = chooser.choose(question, previous)
+    choice = chooser.choose(question, LastCall(*previous) if previous else None)
     assert choice is not None, question
     return choice
 
@@ -248,12 +248,12 @@ def test_a_message_that_changes_something_keeps_the_rest(
     "explain the third point", "how do ovens bake 40 loaves?", "summarise chapter 3",
 ])
 def test_other_messages_change_nothing(bakery: SlotChooser, message: str) -> None:
-    assert bakery.choose(message, ("oven-planner", {"loaves": 40})) is None
+    assert bakery.choose(message, LastCall("oven-planner", {"loaves": 40})) is None
 
 
 @given(st.text(max_size=200), st.booleans())
 def test_choosing_never_raises(bakery: SlotChooser, text: str, again: bool) -> None:
-    bakery.choose(text, ("oven-planner", {"loaves": 40, "nonsense": None}) if again else None)
+    bakery.choose(text, LastCall("oven-planner", {"loaves": 40, "nonsense": None}) if again else None)
 
 
 FRAGMENTS = ["10", "1.5 TB", "%", "(", "oven(", "[1,2", "loaves", "half", " a day ", "two out of three", "@", "1:02",
@@ -262,7 +262,7 @@ FRAGMENTS = ["10", "1.5 TB", "%", "(", "oven(", "[1,2", "loaves", "half", " a da
 
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_fragments_of_numbers_never_raise(bakery: SlotChooser, text: str) -> None:
-    for choice in (bakery.choose(text), bakery.choose(text, ("oven-planner", {"loaves": 40}))):
+    for choice in (bakery.choose(text), bakery.choose(text, LastCall("oven-planner", {"loaves": 40}))):
         assert choice is None or choice.tool == "oven-planner" or choice.missing or choice.args
 
 

@@ -8,7 +8,6 @@ from tools import arithmetic
 from tools.base import Case, Params, ToolResult, param, tool
 from tools.plot_axes import figure
 
-
 CONVENTIONS = ((r"(?i)month|year|\byr", "a month has 30 days and a year 365"),
                (r"[KMGTPk]i?B", "KB, MB, GB are powers of 1,000; KiB, MiB, GiB are powers of 1,024"))
 
