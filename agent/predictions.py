@@ -10,7 +10,7 @@ from agent.offline.measures import measure
 from agent.offline.quantities import read_quantities
 from agent.sentences import content_stems
 
-DECLINES = re.compile(r"(?i)\b(?:(?:just|please) (?:run|show|tell|compute|do)|run it|go ahead|skip|no (?:idea|clue)|don'?t know|dunno|not sure"
+DECLINES = re.compile(r"(?i)\b(?:(?:just|please) (?:run|show|tell|compute|do)|run it|go ahead|skip|no (?:idea|clue)|don'?t know|dunno"
                       r"|can'?t (?:say|guess)|tell me|show me|pass)\b")
 CONFIDENCE = re.compile(r"(?i)(?P<before>\d{1,3}(?:\.\d+)?)\s*(?:%|percent)\s*(?:sure|certain|confident|confidence)?|"
                         r"\b(?:confidence|sure|certain)\w*\s*(?:of|is|:|=|about)?\s*(?P<after>0?\.\d+|\d{1,3})\b")

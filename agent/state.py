@@ -9,7 +9,8 @@ from langchain_core.messages import AnyMessage
 
 class TutorState(TypedDict, total=False):
     """`messages` is what the model sees; `evidence` the numbered passages (agent.evidence rows); `steps` what happened
-    so far; `predict` the prediction that the learner is asked for; `draft` the reply that waits for grounding; `verdict` what observe decided; `answer` the end."""
+    so far; `draft` the reply that waits for grounding; `verdict` what observe decided; `predict` the prediction that the
+    learner is asked for; `answer` the end."""
 
     request: dict[str, Any]
     turn: dict[str, Any]

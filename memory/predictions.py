@@ -21,8 +21,8 @@ class Predictions:
         """Keeps {"name","unit","value","confidence","actual","error_factor"} of one prediction, once for each `key` (a turn)."""
         with self._db.transaction(durable=True):
             self._db.execute(
-                "insert or ignore into predictions(id, learner, tool, args, name, unit, predicted, confidence, actual, error_factor, created) "
-                "values (?,?,?,?,?,?,?,?,?,?,?)",
+                "insert or ignore into predictions(id, learner, tool, args, name, unit, predicted, confidence, actual, error_factor, "
+                "created) values (?,?,?,?,?,?,?,?,?,?,?)",
                 (key or uuid.uuid4().hex, learner, tool, json.dumps(args, sort_keys=True), compared["name"], compared["unit"],
                  compared["value"], compared["confidence"], compared["actual"], compared["error_factor"], self._clock()))
 

@@ -151,7 +151,8 @@ class Tool:
             raise ToolError(_one_sentence(self, error)) from None
         for name in type(checked).model_fields:
             if (tiny := _tiny(getattr(checked, name))) is not None:
-                raise ToolError(f"{self.name}: {name} can't be {tiny:g}; it must be 0 or at least {SMALLEST:g} in size{_range(self.params, name)}.")
+                raise ToolError(f"{self.name}: {name} can't be {tiny:g}; it must be 0 or at least {SMALLEST:g} in size"
+                                f"{_range(self.params, name)}.")
         return checked
 
     def run(self, args: Mapping[str, Any], seed: int = 0) -> ToolResult:

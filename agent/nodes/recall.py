@@ -41,11 +41,11 @@ async def recall(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, 
     history = [past_from(e.request["question"], (e.answer or {}).get("text", ""), (e.answer or {}).get("context", {})) for e in past]
     look = understand(question, history)
     update: dict[str, Any] = {"query": look.query, "messages": messages, "evidence": [], "steps": [], "results": [], "rounds": 0,
-                              "usage": {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}, "notices": [], "prompts": {}, "predict": None,
-                              "draft": None, "review": None, "answer": None}
-    if past and (past[-1].answer or {}).get("context", {}).get("pending", {}).get("kind") == "predict":
-        if (ran := await _predicted(past[-1].answer["context"]["pending"], question, context)) is not None:  # type: ignore[index]
-            return {**update, **ran, "messages": [*messages, *ran["messages"]]}
+                              "usage": {"input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}, "notices": [], "prompts": {},
+                              "predict": None, "draft": None, "review": None, "answer": None}
+    pending = (past[-1].answer or {}).get("context", {}).get("pending") or {} if past else {}
+    if pending.get("kind") == "predict" and (ran := await _predicted(pending, question, context)) is not None:
+        return {**update, **ran, "messages": [*messages, *ran["messages"]]}
     if look.intent in NO_SEARCH:
         return update
     began = time.perf_counter()

@@ -63,5 +63,5 @@ class LazyChooser:
 
 def last_call(talk: Conversation) -> LastCall | None:
     """What was computed in one of the last two turns."""
-    return next((LastCall(past.pending["tool"], past.pending["args"], past.pending.get("values", {})) for past in reversed(talk.history[-2:])
-                 if past.pending.get("kind") == "tool"), None)
+    pending = next((past.pending for past in reversed(talk.history[-2:]) if past.pending.get("kind") == "tool"), None)
+    return LastCall(pending["tool"], pending["args"], pending.get("values", {})) if pending else None

@@ -24,7 +24,8 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
     if result.get("formula") and result["formula"] not in str(result.get("summary")):
         lines += ["", f"Formula: `{result['formula']}`"]
     taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items()
-                      if value is not None and not isinstance(value, list | dict) and not (isinstance(value, str) and value in str(result.get("summary"))))
+                      if value is not None and not isinstance(value, list | dict)
+                      and not (isinstance(value, str) and value in str(result.get("summary"))))
     lines += ["", f"Computed with {taken}."] if taken else []
     if choice is not None and choice.assumed:
         lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + "."]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from tools.arithmetic import quantity
 from tools.base import Case, Line, Params, Plot, ToolError, ToolResult, param, tool
@@ -97,8 +98,7 @@ def estimate_check(p: EstimateCheck, seed: int) -> ToolResult:
         tool="estimate-check",
         values={"accepted": accepted, "error_factor": round(off, 9), "first_wrong_step": number, "kind": slip.kind if slip else "",
                 "claimed": claimed, "right": float(f"{right:.12g}"), "wrong_steps": len(wrong) + (missed is not None),
-                "steps": [{"line": each.step.line, "equation": f"{each.step.left.text} = {each.step.right.text}", "verdict": _verdict(each, missed if each is last else None)}
-                          for each in steps]},
+                "steps": [_row(each, missed if each is last else None) for each in steps]},
         units={"claimed": label, "right": label} if label else {},
         summary=_summary(steps, number, slip, accepted, off, p.factor, right, label, missed if first else None),
         formula="error factor = max(claimed / right, right / claimed)",
@@ -178,6 +178,10 @@ def _summary(steps: list[Checked], number: int, slip: Slip | None, accepted: boo
 
 def _written(step: Equation) -> float:
     return float(step.right.quantity.number / (step.right.unit.number or 1))
+
+
+def _row(each: Checked, missed: Slip | None) -> dict[str, Any]:
+    return {"line": each.step.line, "equation": f"{each.step.left.text} = {each.step.right.text}", "verdict": _verdict(each, missed)}
 
 
 def _verdict(each: Checked, missed: Slip | None) -> str:
