@@ -183,7 +183,7 @@ def _is_table_head(lines: Sequence[str], number: int) -> bool:
 
 def _marked(sentence: str, marks: str) -> str:
     # In a table the mark goes into the last cell, or the row would grow a column.
-    return f"{sentence.rstrip(' |')} {marks} |" if sentence.startswith("|") else f"{sentence} {marks}"
+    return f"{sentence.rstrip(' |')} {marks} |" if sentence.startswith("|") else f"{sentence}{marks}"
 
 
 def _verdict(sentence: str, marks: Sequence[int], pieces: Sequence[Piece], computed: Sequence[str], question: str) -> list[Support] | None:

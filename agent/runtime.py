@@ -60,5 +60,6 @@ def offline_model(memory: Memory, registry: Registry) -> BaseChatModel:
         return ToolLikeness(registry, memory.index.embed, memory.index.embedder, kept)
 
     reasoning = Reasoning(memory.store, memory.errata, LazyChooser(registry, likeness), memory.index.mentions, memory.index.known,
-                          lambda text: memory.index.wording().expanded(text))
+                          lambda text: memory.index.wording().expanded(text),
+                          lambda text: memory.index.wording().corrected(text))
     return OfflineReasoner(reasoning=reasoning)

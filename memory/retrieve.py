@@ -90,8 +90,9 @@ class Retriever:
         return self._embedder.known_word(word)
 
     def mentions(self, word: str) -> bool:
-        """Whether a word stands anywhere in the material, in any of its forms."""
-        return bool(self._lexical.best(word, 1, None)) or self.wording().knows(word)
+        """Whether a word stands anywhere in the material, in any of its forms or misspelt."""
+        wording = self.wording()
+        return bool(self._lexical.best(word, 1, None)) or wording.knows(word) or wording.means(word) is not None
 
     def _candidates(self, vectors: QueryVectors, lexical_query: str, source: Source | None) -> list[_Candidate]:
         dense = dict(self._vectors.nearest(vectors.vector, DENSE_CANDIDATES, source))

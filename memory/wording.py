@@ -10,6 +10,8 @@ from memory.minilm import STOPWORDS
 
 WORD = re.compile(r"[A-Za-z]+")
 DEFINED = re.compile(r"((?:[A-Za-z][\w]*[ -]){1,5}[A-Za-z][\w]*)\s*\(([A-Z][A-Za-z]{1,5}?)s?\)")
+NUMERONYM = re.compile(r"\b([A-Za-z])(\d{1,2})([A-Za-z])\b")
+"""A word by its first letter, how many letters follow, and its last one: k8s, i18n."""
 MIN_LENGTH = 5
 LONG_WORD = 9
 
@@ -31,12 +33,18 @@ class Wording:
         lowered = word.lower()
         return lowered in self._counts or (len(lowered) >= 5 and any(other.startswith(lowered) for other in self._counts))
 
+    def means(self, word: str) -> str | None:
+        """The word of the documents that a misspelt or shortened one stands for; None when it stands for none."""
+        found = self.corrected(word)
+        return found if found != word and self.knows(found) else None
+
     def corrected(self, query: str) -> str:
         """The query with misspelt words replaced by the nearest word of the documents; others stay as they are.
 
         >>> Wording(["schema drift in a pipeline"], lambda word: False).corrected("schmea drift")
         'schema drift'
         """
+        query = NUMERONYM.sub(lambda match: self._spelt_out(match) or match[0], query)
         return WORD.sub(lambda match: self._corrected_word(match[0]), query)
 
     def expanded(self, query: str) -> str:
@@ -50,6 +58,12 @@ class Wording:
         extra = [long for short, long in self.acronyms.items() if short in present and long not in lowered]
         extra += [short for short, long in self.acronyms.items() if long in lowered and short not in present]
         return " ".join([query, *extra])
+
+    def _spelt_out(self, numeronym: re.Match[str]) -> str | None:
+        first, last, length = numeronym[1].lower(), numeronym[3].lower(), int(numeronym[2]) + 2
+        fitting = [(count, word) for word, count in self._counts.items()
+                   if len(word) == length and word[0] == first and word[-1] == last]
+        return max(fitting)[1] if fitting else None
 
     def _learn(self, long: str, short: str) -> None:
         parts = re.findall(r"\w+", long)

@@ -20,7 +20,7 @@ from memory.base import Source
 from memory.errata import Errata
 from memory.ingest.markdown import lead
 
-BUDGET_WORDS = 190
+BUDGET_WORDS = 202
 SHORT_WORDS = 60
 SIDE_WORDS = 55
 ENUMERATES = re.compile(r"(?i)\bsteps?\b|\bstages?\b|\bparts?\b")
@@ -38,15 +38,17 @@ class Written:
     names: tuple[str, ...]
 
 
-def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], shelf: Shelf, errata: Errata, subject: str) -> Draft:
-    """The answer that the passages carry. `subject` is the topic with its acronyms spelt out."""
+def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], shelf: Shelf, errata: Errata, wanted: str,
+                 subject: str) -> Draft:
+    """The answer that the passages carry. `wanted` is the query as the material spells it, `subject` the topic with its acronyms
+    spelt out."""
     source = preferred_source(found)
     usable = [piece for piece in found if piece.passage.source == source]
     used = set(look.resolved.past.used) if look.intent == "continue" and look.resolved.past else set()
     if look.intent == "compare":
         written = _compared(look, talk, shelf, source, errata)
     else:
-        written = _told(look, usable, used, shelf, errata, subject)
+        written = _told(look, usable, used, shelf, errata, wanted, subject)
     context = {"topic": look.topic, "query": look.query}
     units, flaws = written.selection.units, written.selection.errata
     if not units and not flaws:
@@ -58,12 +60,13 @@ def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]
         "errata": [[erratum.id, unit.piece.n, unit.start, unit.end] for erratum, unit in flaws]})
 
 
-def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], shelf: Shelf, errata: Errata, subject: str) -> Written:
-    units = [unit for unit in candidates(usable, look.query) if _key(unit) not in used]
+def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], shelf: Shelf, errata: Errata, wanted: str,
+          subject: str) -> Written:
+    units = [unit for unit in candidates(usable, wanted) if _key(unit) not in used]
     first: list[Unit] = []
     names: tuple[str, ...] = ()
     if look.intent == "list" or ENUMERATES.search(look.question):
-        first = [unit for unit in siblings(usable, look.query, shelf, BUDGET_WORDS) if _key(unit) not in used]
+        first = [unit for unit in siblings(usable, wanted, shelf, BUDGET_WORDS) if _key(unit) not in used]
         names = tuple(lead(unit.quote) for unit in first if unit.source_block.depth == first[0].source_block.depth)
     elif look.intent == "define":
         first = [unit for unit in units if _defines(unit, content_stems(look.topic), content_stems(subject))][:1]

