@@ -65,7 +65,7 @@ def fibre_rtt_ms(
 
 class LatencyLadder(Params):
     operation: Operation = param("main memory", words=["operation", "reference", "read", "round trip", "seek"])
-    count: int = param(1_000, ge=1, le=1_000_000_000, unit="count",
+    count: int = param(1, ge=1, le=1_000_000_000, unit="count",
                        words=["times", "references", "reads", "seeks", "round trips", "calls", "lookups", "misses"])
     mode: Literal["serial", "parallel"] = param("serial", words=["in parallel", "one after another", "sequentially"])
     width: int = param(10, ge=1, le=1_000_000, unit="count", words=["at once", "at a time", "in flight", "wide"],

@@ -14,17 +14,18 @@ _NOTES = {"limit": 100, "window_s": 60, "trace": "100@59s,100@61s (seed example)
 _FIRST_HIT = {"limit": 100, "window_s": 60, "trace": "1@0,99@59.9,100@60.1"}
 _DEFINITION = "algorithm definition"
 
-_LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota"]}
+_LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send"]}
 _WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
 _R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
-_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted"]}
-_NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["nodes", "gateways", "instances"]}
+_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load", "sends", "come in"]}
+_NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["nodes", "gateways", "instances", "servers", "api servers", "proxies"]}
 _SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
 
 
-@formula("ratelimit.fixed_aligned", unit="requests", cases=[Case(_NOTES, {"result": 200}, source=_DEFINITION)])
+@formula("ratelimit.fixed_aligned", words=["fixed window"],
+    unit="requests", cases=[Case(_NOTES, {"result": 200}, source=_DEFINITION)])
 def fixed_aligned(
     limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE),
 ) -> int:
@@ -43,7 +44,8 @@ def fixed_from_first(
     return _by_window(limiters.fixed_from_first, limit, window_s, trace)
 
 
-@formula("ratelimit.log", unit="requests", cases=[
+@formula("ratelimit.log", words=["sliding log"],
+    unit="requests", cases=[
     Case(_NOTES, {"result": 100}, source=f"{_DEFINITION}; limits 5.8.0 MovingWindow agrees"),
     Case(_FIRST_HIT, {"result": 101}, source="limits 5.8.0 MovingWindow"),
 ])
@@ -105,13 +107,16 @@ def max_rolling(window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)
     return limiters.worst_window(stream.times_ms, stream.costs, _ms(window_s))
 
 
-@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count"], cases=[
+@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter", "weighted count"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
+], asks=[
+    Ask("Sliding counter of 60 s: 90 in the window before, 10 in the current one, which is 45 s old. "
+        "What is the estimate?", "result", 32.5),
 ])
 def counter_estimate(
-    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window"]),
-    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one"]),
-    elapsed_s: float = param(words=["elapsed", "into the", "passed"], **_SECONDS), window_s: float = param(**_WINDOW),
+    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute"]),
+    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now"]),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **_SECONDS), window_s: float = param(**_WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
     if elapsed_s > window_s:
@@ -120,9 +125,13 @@ def counter_estimate(
     return prev * (window_s - elapsed_s) / window_s + curr
 
 
-@formula("ratelimit.counter_worst_rolling", unit="requests", cases=[
+@formula("ratelimit.counter_worst_rolling", words=["sliding counter worst", "worst rolling window"],
+    unit="requests", cases=[
     Case({"limit": 100, "window_s": 60}, {"result": 199}, source=f"{_DEFINITION}, burst 1 s before the boundary"),
     Case({"limit": 100, "window_s": 60, "lead_s": 0.5}, {"result": 200}, source=f"{_DEFINITION}; 2L is reached"),
+], asks=[
+    Ask("Sliding window counter with a limit of 1,000 in a window of 60 s and a burst 3 s before the "
+        "boundary: how many at worst in a rolling minute?", "result", 1950),
 ])
 def counter_worst_rolling(
     limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
@@ -133,49 +142,65 @@ def counter_worst_rolling(
     return 2 * limit - limit * lead // _ms(window_s)
 
 
-@formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge"],
-         cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)])
+@formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge", "twice the limit", "boundary"],
+         cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)], asks=[
+    Ask("A fixed window allows 250 a minute: what is the worst case across the window edge?", "result", 500),
+])
 def fixed_worst(limit: int = param(**_LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
 
 
-@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most"], cases=[
+@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through"], cases=[
     Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
-], asks=[Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
+], asks=[Ask("Bucket size 40, refill 5 per second: how many requests at most in one minute?", "result", 340),
+    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
 def token_max(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**_R),
-    T_s: float = param(words=["in", "during", "interval"], **_SECONDS),
+    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **_SECONDS),
 ) -> float:
     """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T."""
     return N + R_per_s * T_s
 
 
-@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After"], cases=[
+@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "empty bucket", "retry after", "bucket is empty", "wait for a token"], cases=[
     Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
+], asks=[
+    Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
+        "Retry-After say, in seconds?", "result", 2.5),
 ])
 def token_wait_s(
-    tokens: float = param(ge=0, le=1e12, unit="tokens", words=["left", "tokens left"]),
-    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs"]),
+    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining", "in the bucket", "holds"]),
+    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs", "costs", "takes", "worth"]),
     R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["rate", "refill"]),
 ) -> float:
-    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0."""
+    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0.
+
+    Without `tokens` the bucket is empty."""
     return max(cost - tokens, 0.0) / R_per_s
 
 
-@formula("ratelimit.token_burst_s", unit="s", cases=[
+@formula("ratelimit.token_burst_s", words=["burst lasts", "bucket runs dry", "bucket is empty after", "start to reject",
+         "run out of tokens", "until it rejects"],
+    unit="s", cases=[
     Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
+], asks=[
+    Ask("A full bucket of 300 tokens refills at 20 per second and 80 per second are offered: after how "
+        "many seconds does the bucket run dry?", "result", 5.0),
 ])
 def token_burst_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket"]), R_per_s: float = param(**_R),
+    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**_R),
     offered_rps: float = param(**_RPS),
 ) -> float | None:
     """How long a full bucket carries a load above its rate: N / (offered - R); None when it lasts for ever."""
     return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
 
 
-@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait"], cases=[
+@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait", "in front of me", "how long do i wait"], cases=[
     Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("A leaky bucket drains 8 per second and 120 requests are queued ahead: how long does the next "
+        "one wait, in seconds?", "result", 15.0),
 ])
 def queue_wait_s(
     ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),
@@ -185,15 +210,18 @@ def queue_wait_s(
     return ahead / R_per_s
 
 
-@formula("ratelimit.queue_max", unit="requests", cases=[
+@formula("ratelimit.queue_max", words=["leaky queue", "leave the queue", "leaves the leaky bucket"],
+    unit="requests", cases=[
     Case({"R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 101}, source="departures are 1/R apart"),
+], asks=[
+    Ask("At most how many leave a leaky queue that drains 5 per second in 10 s?", "result", 51),
 ])
 def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **_SECONDS)) -> int:
     """Most requests that leave a leaky queue in any closed T seconds, whatever its size: floor(R*T) + 1."""
     return math.floor(round(R_per_s * T_s, 9)) + 1
 
 
-@formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps"], cases=[
+@formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
 ], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
 def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) -> float:
@@ -201,8 +229,12 @@ def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) 
     return rps * window_s
 
 
-@formula("ratelimit.log_memory_bytes", unit="bytes", cases=[
+@formula("ratelimit.log_memory_bytes", words=["memory of the log", "memory of a sliding log", "bytes of timestamps", "how much memory"],
+    unit="bytes", cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 4_800_000}, source="8-byte timestamps"),
+], asks=[
+    Ask("Sliding log limiter: 100 rps a client, 60 s window, 20,000 clients and 8 bytes per timestamp. "
+        "How many bytes?", "result", 960000000.0),
 ])
 def log_memory_bytes(
     rps: float = param(**_RPS), window_s: float = param(**_WINDOW),
@@ -213,23 +245,31 @@ def log_memory_bytes(
     return rps * window_s * entry_bytes * clients
 
 
-@formula("ratelimit.reset_s", unit="s", cases=[
+@formula("ratelimit.reset_s", words=["window resets", "reset header", "until the window resets", "next window"],
+    unit="s", cases=[
     Case({"now_s": 59, "window_s": 60}, {"result": 1.0}, source="arithmetic"),
+], asks=[
+    Ask("60 s windows on the clock, it is second 47 now: how many seconds until the window resets?", "result", 13.0),
 ])
 def reset_s(now_s: float = param(words=["now", "at"], **_SECONDS), window_s: float = param(**_WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
 
 
-@formula("ratelimit.race_extra", unit="requests", cases=[
+@formula("ratelimit.race_extra", words=["too many", "check then increment", "get then set", "read the same count", "at the same moment",
+         "at the same time", "over the limit", "race"],
+    unit="requests", cases=[
     Case({"nodes": 10}, {"result": 9}, source="k nodes read limit - 1 at once; one place was left"),
-], asks=[Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7)])
+], asks=[Ask("12 gateways read the same count at the same moment and then increment. How many requests over "
+        "the limit at most?", "result", 11),
+    Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7)])
 def race_extra(nodes: int = param(**_NODES)) -> int:
     """Most requests too many when k nodes read the same count before any of them increments: k - 1."""
     return nodes - 1
 
 
-@formula("ratelimit.local_quota", cases=[
+@formula("ratelimit.local_quota", words=["split the limit", "quota per node", "each node gets"],
+    cases=[
     Case({"limit": 100, "offered": [91, 3, 3, 3]}, {"admitted": 34, "wrongly_refused": 66}, source="25 a node"),
 ])
 def local_quota(
@@ -244,9 +284,12 @@ def local_quota(
     return {"admitted": admitted, "wrongly_refused": min(limit, sum(offered)) - admitted}
 
 
-@formula("ratelimit.sync_extra", unit="requests", cases=[
+@formula("ratelimit.sync_extra", words=["sync interval", "local counters", "exchange counts", "gossip"],
+    unit="requests", cases=[
     Case({"limit": 100, "nodes": 10, "offered_rps": 400, "sync_s": 0.1}, {"result": 36.0}, source="derived"),
     Case({"limit": 100, "nodes": 2, "offered_rps": 1e6, "sync_s": 10}, {"result": 100.0}, source="derived"),
+], asks=[
+    Ask("5 nodes exchange local counters every 2 s, limit 1,000, 300 rps offered: how many too many at most?", "result", 480.0),
 ])
 def sync_extra(
     limit: int = param(**_LIMIT), nodes: int = param(**_NODES), offered_rps: float = param(**_RPS),
@@ -258,9 +301,13 @@ def sync_extra(
     return min((nodes - 1) * float(limit), (1 - 1 / nodes) * offered_rps * sync_s)
 
 
-@formula("ratelimit.stuck_keys", unit="keys", cases=[
+@formula("ratelimit.stuck_keys", words=["never expire", "stuck keys", "expire is lost"],
+    unit="keys", cases=[
     Case({"clients": 1_000_000, "crash_per_million": 1, "windows": 1_440}, {"result": 1_438.964}, rel=1e-6,
          source="binomial"),
+], asks=[
+    Ask("2 million clients, 5 crashes per million windows between INCR and EXPIRE, 100 windows: how "
+        "many keys never expire?", "result", 999.75),
 ])
 def stuck_keys(
     clients: float = param(ge=0, le=1e12, unit="users", words=["clients", "keys", "users"]),
@@ -271,12 +318,16 @@ def stuck_keys(
     return clients * abs(math.expm1(windows * math.log1p(-crash_per_million / 1e6)))
 
 
-@formula("ratelimit.fail_open_extra", unit="requests", cases=[
+@formula("ratelimit.fail_open_extra", words=["fails open", "fail open", "limiter is down", "limiter fails"],
+    unit="requests", cases=[
     Case({"offered_rps": 400, "limit": 100, "window_s": 1, "outage_s": 3}, {"result": 900.0}, source="arithmetic"),
+], asks=[
+    Ask("The limiter fails open for 20 s at 900 rps offered with a limit of 500 per second. How many "
+        "extra requests pass?", "result", 8000.0),
 ])
 def fail_open_extra(
     offered_rps: float = param(**_RPS), limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
-    outage_s: float = param(words=["outage", "down"], **_SECONDS),
+    outage_s: float = param(words=["outage", "down", "for", "fails open"], **_SECONDS),
 ) -> float:
     """Requests above the limit that pass when the limiter fails open: (offered - limit/window) * outage, at least 0."""
     return max(offered_rps - limit / window_s, 0.0) * outage_s

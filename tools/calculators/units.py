@@ -71,7 +71,8 @@ def transfer_ms(
     return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
 
 
-@formula("boe.bdp_MB", unit="MB", cases=[
+@formula("boe.bdp_MB", words=["bandwidth delay product", "bytes in flight", "tcp buffer", "fill the pipe"],
+    unit="MB", cases=[
     Case({"Gbps": 1, "rtt_ms": 150}, {"result": 18.75}, rel=1e-6, source="1e9 / 8 * 0.15 s"),
 ], asks=[Ask("How many MB are in flight on a 1 Gbps path with a round trip of 150 ms?", "result", 18.75)])
 def bdp_MB(
