@@ -85,11 +85,12 @@ def mde(
     return high
 
 
-@formula("ab.p_value", words=["p-value", "p value", "significant", "is the difference real", "z test", "converted"],
+@formula("ab.p_value", words=["p-value", "p value", "significant", "is the difference real", "z test", "converted", "clicked",
+                              "bought", "signed up", "a/b result"],
     unit="fraction", cases=[
     Case({"x1": 100, "n1": 1000, "x2": 130, "n2": 1000}, {"result": 0.0354885}, rel=1e-4, source="pooled two-proportion z test"),
 ], asks=[
-    Ask("120 of 2,000 visitors clicked on the old page and 165 of 2,000 on the new one: p-value?", "result", 0.006287, 0.005),
+    Ask("120 of 2000 visitors clicked on the old page and 165 of 2000 on the new one: p-value?", "result", 0.005676, 0.005),
 ])
 def p_value(
     x1: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes", "of", "x1"]), n1: float = param(**_COUNT),

@@ -14,8 +14,10 @@ _P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction",
                       "words": ["p_step", "per step", "each step", "right", "step success", "correct"]}
 _STEPS: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "steps", "words": ["steps", "turns", "step task", "tool calls", "calls"]}
 _TASK: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction",
-                         "words": ["success", "success rate", "solves", "accuracy", "p", "per try", "each try", "succeeds", "right", "correct", "per run"]}
-_K: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "tries", "words": ["tries", "trials", "runs", "k", "times", "attempts", "in a row", "samples"]}
+                         "words": ["success", "success rate", "solves", "accuracy", "p", "per try", "each try", "succeeds", "right",
+                                   "correct", "per run"]}
+_K: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "tries", "words": ["tries", "trials", "runs", "k", "times", "attempts",
+                                                                           "in a row", "samples"]}
 _BASE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "tokens",
                          "words": ["base", "prompt", "system prompt", "starts with", "starts at", "initial context"]}
 _PER: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "tokens",
@@ -29,6 +31,23 @@ _PER: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "tokens",
 def chain_success(p_step: float = param(**_P), steps: int = param(**_STEPS)) -> float:
     """Chance that every one of n independent steps is right: p^n."""
     return p_step**steps
+
+
+@formula("agent.chain_with_failures", unit="fraction", words=[
+    "agent fails", "step fails", "steps fail", "fails 1 in", "goes wrong", "error per step", "wrong in", "fails in", "finishes",
+], cases=[
+    Case({"p_wrong": 0.05, "steps": 20}, {"result": 0.35849}, abs=1e-5, source="0.95^20"),
+], asks=[
+    Ask("Each step of an agent fails in 3% of the cases. Chance that 25 steps all go right?", "result", 0.46697),
+    Ask("An agent goes wrong in 1 in 40 steps: how likely does it get through a 16 step task?", "result", 0.66692),
+])
+def chain_with_failures(
+    p_wrong: float = param(ge=0, le=1, unit="fraction", words=["fails", "fails in", "wrong", "goes wrong", "error rate", "mistake",
+                                                               "fail"]),
+    steps: int = param(**_STEPS),
+) -> float:
+    """Chance that a chain of n steps has no failure when each step fails with p: (1 - p)^n."""
+    return float((1 - p_wrong) ** steps)
 
 
 @formula("agent.chain_success_retry1", unit="fraction", cases=[
@@ -72,7 +91,8 @@ def step_success(
 @formula("agent.required_step_success", words=["must each step", "each step must", "each step need", "how reliable must",
          "how good must each step", "per step needed"],
     unit="fraction", cases=[
-    Case({"target": 0.9, "steps": 20}, {"result": 0.994746}, abs=1e-6, source="0.9^(1/20)")], asks=[Ask("A 12-step agent should finish 95% of its tasks: how good must each step be?", "result", 0.995735, 1e-05),
+    Case({"target": 0.9, "steps": 20}, {"result": 0.994746}, abs=1e-6, source="0.9^(1/20)")],
+            asks=[Ask("A 12-step agent should finish 95% of its tasks: how good must each step be?", "result", 0.995735, 1e-05),
     Ask("How reliable must each of 20 steps be for a target of 90% success?", "result", 0.994746, 1e-4)])
 def required_step_success(
     target: float = param(gt=0, le=1, unit="fraction", words=["target", "overall", "end to end", "wanted", "want", "whole task", "task"]),
@@ -153,18 +173,30 @@ def overflow_step(
     return (context_limit - base) // per_step + 2 if base <= context_limit else 1
 
 
-@formula("agent.pass_hat_k", unit="fraction", words=["pass^k", "all runs", "every run", "all tries", "all of them succeed", "in a row", "all succeed", "each time", "consistently"], cases=[
+@formula("agent.all_tries", unit="fraction", words=[
+    "all runs", "every run", "all tries", "all of them succeed", "in a row", "all succeed", "each time", "consistently",
+], cases=[
+    Case({"p": 0.6, "k": 8}, {"result": 0.016796}, abs=1e-6, source=f"{TAU}: p^k"),
+], asks=[
+    Ask("An agent solves a task 85% of the time. How likely does it succeed in all of 6 runs?", "result", 0.37715),
+    Ask("Success rate 90% per run: what is the chance of 10 successes in a row?", "result", 0.34868),
+])
+def all_tries(p: float = param(**_TASK), k: int = param(**_K)) -> float:
+    """Chance that all of k independent tries succeed, pass^k: p^k."""
+    return p**k
+
+
+@formula("agent.pass_hat_k", unit="fraction", words=["pass^k"], cases=[
     Case({"p": 0.6, "k": 8, "out": "pass^8, pass@8"}, {"result": [0.016796, 0.999345]}, abs=1e-6,
          source="p^k and 1 - (1-p)^k"),
-    Case({"p": 0.9, "k": 4}, {"result": [0.6561, 0.9999]}, rel=1e-9, source="p^k and 1 - (1-p)^k")], asks=[
-    Ask("An agent solves a task 85% of the time. How likely does it succeed in all of 6 runs?", "result", 0.37715),
-])
+    Case({"p": 0.9, "k": 4}, {"result": [0.6561, 0.9999]}, rel=1e-9, source="p^k and 1 - (1-p)^k")])
 def pass_hat_k(p: float = param(**_TASK), k: int = param(**_K), out: str = param("", max_length=200)) -> list[float]:
     """Chance that all of k tries succeed (pass^k, reliability) and that at least one does (pass@k, luck)."""
     return [p**k, -math.expm1(k * math.log1p(-p)) if p < 1 else 1.0]
 
 
-@formula("agent.pass_at_k", unit="fraction", words=["pass@k", "at least one", "one success is enough", "best of", "one of them", "any of them", "once is enough"], cases=[
+@formula("agent.pass_at_k", unit="fraction", words=["pass@k", "at least one", "one success is enough", "best of", "one of them",
+                                                    "any of them", "once is enough"], cases=[
     Case({"p": 0.6, "k": 8}, {"result": 0.999345}, abs=1e-6, source="1 - 0.4^8")], asks=[
     Ask("A model solves 30% of the problems per try. With 5 tries, how likely does at least one succeed?", "result", 0.83193),
 ])
@@ -176,7 +208,7 @@ def pass_at_k(p: float = param(**_TASK), k: int = param(**_K)) -> float:
 @formula("agent.pass_hat_k_estimate", words=["pass^k from", "estimate pass^k"],
     unit="fraction", cases=[
     Case({"n": 8, "c": 6, "k": 2}, {"result": 15 / 28}, rel=1e-12, source=f"{TAU}: C(6,2) / C(8,2)")], asks=[
-    Ask("10 runs with 7 successes: estimate pass^2.", "result", 0.46667),
+    Ask("10 runs, 7 successes and k=2: what is the unbiased estimate of pass^k?", "result", 0.46667),
 ])
 def pass_hat_k_estimate(
     n: int = param(ge=1, le=10_000, unit="runs", words=["runs", "of", "n"]),

@@ -10,13 +10,15 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Val
 _IN: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps",
                        "words": ["in", "arrive", "incoming", "producers send", "produced", "come in", "coming", "keep coming", "new ones"]}
 _OUT: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps",
-                        "words": ["out", "consume", "consumers handle", "processed", "process", "handle", "can take", "we can", "eat", "work off", "read",
+                        "words": ["out", "consume", "consumers handle", "processed", "process", "handle", "can take", "we can", "eat",
+                                  "work off", "read",
                                   "consumers do", "throughput"]}
 _BACKLOG: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "messages",
                             "words": ["backlog", "messages", "queued", "behind", "waiting", "piled up"]}
 
 
-@formula("backpressure.backlog", unit="messages", words=["backlog", "piles up", "pile up", "how big is the backlog", "messages waiting"], cases=[
+@formula("backpressure.backlog", unit="messages", words=["backlog", "piles up", "pile up", "how big is the backlog",
+                                                         "messages waiting"], cases=[
     Case({"in_rps": 12000, "out_rps": 10000, "duration_s": 300}, {"result": 600_000}, rel=1e-12,
          source="2,000/s * 300 s"),
     Case({"in_rps": 9000, "out_rps": 10000, "duration_s": 300}, {"result": 0}, source="the consumer keeps up")], asks=[
@@ -82,7 +84,8 @@ def time_to_full_s(
 ])
 def consumers(
     in_rps: float = param(**_IN),
-    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer", "a consumer", "one consumer", "each", "each handles"]),
+    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer", "a consumer",
+                                                                          "one consumer", "each", "each handles"]),
     backlog: float = param(0.0, **_BACKLOG),
     within_s: float = param(600.0, ge=0.001, le=1e9, unit="s", words=["within", "in"]),
 ) -> int:
@@ -92,11 +95,12 @@ def consumers(
 
 class Backpressure(Params):
     in_rps: float = param(12_000.0, ge=0, le=1e9, unit="rps",
-                          words=["in", "arrive", "incoming", "surge of", "producers send", "come in", "spike of", "producer", "written"])
+                          words=["in", "arrive", "incoming", "surge of", "producers send", "come in", "spike of", "producer", "written",
+                                 "messages in", "messages/s in", "events in", "rps in"])
     out_rps: float = param(10_000.0, ge=0.001, le=1e9, unit="rps",
                            words=["out", "consumer handles", "consumers handle", "processed", "consume", "capacity",
                                   "go out", "cap", "process", "handle", "can take", "we can", "eat", "can only", "read"])
-    surge_s: float = param(300.0, ge=0, le=604_800, unit="s", words=["surge lasts", "for", "lasts", "surge", "during"])
+    surge_s: float = param(300.0, ge=0, le=604_800, unit="s", words=["surge lasts", "for", "lasts", "surge", "during", "after"])
     after_rps: float = param(6_000.0, ge=0, le=1e9, unit="rps",
                              words=["after", "afterwards", "then", "falls to", "normal rate", "back to", "later"])
     policy: Literal["unbounded", "drop", "block"] = param("unbounded", words=["policy", "when full"],
@@ -150,6 +154,7 @@ class Course:
               "are dropped?", "dropped", 500_000),
           Ask("How much memory does an unbounded buffer need for a surge of 20k rps over 10k rps out during 10 "
               "minutes at 2 KB per message?", "buffer_GB", 12),
+          Ask("Kafka: 30k messages/s in, consumers do 25k/s; how many seconds is the lag after 10 minutes?", "peak_lag_s", 120),
       ])
 def backpressure(p: Backpressure, seed: int) -> ToolResult:
     """What happens between a producer and a slower consumer during and after a surge.

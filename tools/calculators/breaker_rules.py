@@ -61,7 +61,8 @@ def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) ->
     return passed, states
 
 
-@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through", "breaker trips", "get through", "let through"], cases=[
+@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through", "breaker trips", "get through", "let through"],
+         cases=[
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
     Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
     Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
@@ -124,7 +125,8 @@ def calls_to_trip(
 ])
 def probes(
     outage_s: float = param(ge=0, le=1e9, unit="s", words=["outage", "down for"]),
-    reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout", "retries every", "tries again", "half-open after"]),
+    reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout", "retries every", "tries again",
+                                                                "half-open after"]),
 ) -> int:
     """Trials that fail while an outage goes on after the breaker has opened, under steady calls."""
     return math.floor(outage_s / reset_s + 1e-9)

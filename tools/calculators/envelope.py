@@ -81,7 +81,8 @@ def cache_GB(
     return items * hot_frac * bytes / 1e9
 
 
-@formula("boe.write_bw_Mbps", unit="Mbit/s", cases=[
+@formula("boe.write_bw_Mbps", words=["write bandwidth", "megabits per second", "mbit/s", "mb/s"],
+    unit="Mbit/s", cases=[
     Case({"bytes_per_day": 1e12}, {"result": 92.59}, rel=1e-3, source="arithmetic"),
 ], asks=[Ask("1 TB is written a day: how many Mb/s of write bandwidth is that?", "result", 92.593)])
 def write_bw_Mbps(bytes_per_day: float = param(**_BYTES_PER_DAY)) -> float:
@@ -89,7 +90,8 @@ def write_bw_Mbps(bytes_per_day: float = param(**_BYTES_PER_DAY)) -> float:
     return bytes_per_day * 8 / DAY_S / 1e6
 
 
-@formula("boe.read_bw_Gbps", unit="Gbit/s", cases=[
+@formula("boe.read_bw_Gbps", words=["read bandwidth", "gigabits per second", "gbit/s", "gb/s", "is read"],
+    unit="Gbit/s", cases=[
     Case({"bytes_per_day": 1e12, "read_write": 100}, {"result": 9.259}, rel=1e-3, source="arithmetic"),
 ], asks=[Ask("1 TB is written a day and read 100 times: what read bandwidth in Gb/s?", "result", 9.2593)])
 def read_bw_Gbps(
@@ -98,6 +100,23 @@ def read_bw_Gbps(
 ) -> float:
     """Average read bandwidth in gigabits per second when each written byte is read `read_write` times."""
     return bytes_per_day * read_write * 8 / DAY_S / 1e9
+
+
+@formula("boe.in_sequence_ms", unit="ms", words=[
+    "one after another", "one after the other", "sequential calls", "in sequence", "each takes", "in total", "in a row", "serially",
+], cases=[
+    Case({"calls": 20, "each_ms": 0.5}, {"result": 10}, rel=1e-12, source="arithmetic"),
+    Case({"calls": 64, "each_ms": 10, "at_once": 16}, {"result": 40}, rel=1e-12, source="four rounds"),
+], asks=[Ask("30 sequential database calls of 4 ms each: how many ms in total?", "result", 120.0),
+         Ask("200 calls that take 15 ms each, 50 at a time: how many ms in total?", "result", 60.0)])
+def in_sequence_ms(
+    calls: float = param(ge=0, le=1e15, unit="calls", words=["calls", "times", "operations", "lookups", "reads", "queries", "accesses",
+                                                             "of those", "round trips", "sequential", "requests", "hops"]),
+    each_ms: float = param(ge=0, le=1e12, unit="ms", words=["each", "takes", "per call", "apiece", "is", "costs", "latency"]),
+    at_once: float = param(1.0, ge=1, le=1e15, unit="count", words=["at once", "at a time", "in parallel", "in flight"]),
+) -> float:
+    """Milliseconds that calls take one after the other, or so many at once: ceil(calls / at_once) * each."""
+    return _ceil(calls / at_once) * each_ms
 
 
 @formula("boe.servers", words=["how many servers", "servers needed", "machines needed", "servers do we need", "at once"],
@@ -111,7 +130,8 @@ def read_bw_Gbps(
 def servers(
     rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps", "load", "traffic"]),
     latency_s: float = param(ge=0, le=1e5, unit="s", words=["latency", "takes", "each", "per request", "response time"]),
-    concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers", "at once", "at a time", "in parallel", "slots", "per server", "connections"]),
+    concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers", "at once", "at a time",
+                                                                       "in parallel", "slots", "per server", "connections"]),
     utilisation: float = param(1.0, gt=0, le=1, unit="fraction", words=["utilisation", "utilization", "busy"]),
 ) -> int:
     """Servers that hold the requests in flight (Little's law), each filled up to the given utilisation."""

@@ -213,14 +213,16 @@ def little_W_s(
     return L / rps
 
 
-@formula("queue.little_rps", words=["little's law", "throughput", "how many per second"],
+@formula("queue.little_rps", words=["little's law", "throughput", "how many per second", "pool of connections", "connection pool",
+                                    "connections", "max queries per second", "queries per second"],
     unit="rps", cases=[
     Case({"L": 200, "latency_s": 0.2}, {"result": 1000}, rel=1e-12, source="Little's law"),
 ], asks=[
     Ask("A pool of 64 connections, each query takes 20 ms. What throughput at most?", "result", 3200.0),
 ])
 def little_rps(
-    L: float = param(ge=0, le=1e15, unit="requests", words=["in flight", "threads", "connections", "workers", "at once", "concurrent", "pool of"]),
+    L: float = param(ge=0, le=1e15, unit="requests", words=["in flight", "threads", "connections", "workers", "at once", "concurrent",
+                                                            "pool of", "pool"]),
     latency_s: float = param(gt=0, le=1e9, unit="s", words=["latency", "takes", "response time", "each", "per request"]),
 ) -> float:
     """Throughput of L requests in flight by Little's law, lambda = L / W."""
@@ -244,7 +246,8 @@ def servers_for_blocking(
     return n
 
 
-@formula("queue.servers_for_wait", words=["how many servers", "wait at most", "agents needed", "wait may be", "wait below", "mean wait of at most"],
+@formula("queue.servers_for_wait", words=["how many servers", "wait at most", "agents needed", "wait may be", "wait below",
+                                          "mean wait of at most"],
     unit="servers", cases=[
     Case({"lambda": 8, "mu": 1, "wait_s": 0.1}, {"result": 11}, rel=1e-12, source="mean wait 0.205 s with 10, 0.082 with 11"),
 ], asks=[
@@ -252,7 +255,8 @@ def servers_for_blocking(
         "most: how many servers?", "result", 10),
 ])
 def servers_for_wait(
-    lam: float = param(**_LAMBDA), mu: float = param(**_MU), wait_s: float = param(gt=0, le=1e9, unit="s", words=["wait", "at most", "waiting"]),
+    lam: float = param(**_LAMBDA), mu: float = param(**_MU), wait_s: float = param(gt=0, le=1e9, unit="s", words=["wait", "at most",
+            "waiting"]),
 ) -> int:
     """Fewest servers of an M/M/c queue whose mean wait is at most `wait_s` seconds."""
     erlangs, inverse, n = lam / mu, 1.0, 0

@@ -35,7 +35,8 @@ MAY_LOSE: dict[str, tuple[str, bool, str]] = {
 }
 """Name: (pattern, whether a single failover may lose acknowledged writes in that setting, why)."""
 
-_RATE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["writes", "write rate", "writes per second", "we write", "rows", "commits", "orders"]}
+_RATE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["writes", "write rate", "writes per second", "we write", "rows",
+                                                                      "commits", "orders"]}
 
 
 @formula("failover.lost_writes", words=["lost writes", "writes are lost", "writes lost", "data loss", "primary dies", "primary crashes"],
@@ -83,7 +84,8 @@ def rto_s(
 ])
 def rpo_s(
     lag_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["lag"]),
-    backup_every_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["backup every", "backups every", "backups run every", "backup", "snapshot every", "snapshots"]),
+    backup_every_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["backup every", "backups every", "backups run every", "backup",
+                                                                      "snapshot every", "snapshots"]),
 ) -> float:
     """Most data lost, in seconds of writes: the lag of the copy that takes over, or the time since the last backup."""
     return max(lag_s, backup_every_s)

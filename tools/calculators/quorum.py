@@ -67,7 +67,7 @@ def majority(N: int = param(**_N)) -> int:
 
 
 @formula("quorum.tolerates", words=["can die", "may die", "can fail", "may fail", "can we lose", "can crash", "lose quorum",
-         "failures tolerated", "raft", "etcd", "zookeeper", "survive"],
+         "failures tolerated", "raft", "etcd", "zookeeper", "survive", "replicas can fail", "majority writes", "majority left"],
     unit="replicas", cases=[
     Case({"N": 5}, {"result": 2}, source="majority quorum"), Case({"N": 4}, {"result": 1}, source="no better than 3"),
 ], asks=[
@@ -86,7 +86,8 @@ def tolerates(N: int = param(**_N)) -> int:
     Ask("7 replicas that are each up 95%, and a quorum of 4 is needed: how likely is it there?", "result", 0.999807, 1e-05),
 ])
 def availability(
-    N: int = param(**_N), quorum: int = param(ge=1, le=100, unit="replicas", words=["quorum", "at least", "majority of", "needed", "need", "must be up", "enough"]),
+    N: int = param(**_N), quorum: int = param(ge=1, le=100, unit="replicas", words=["quorum", "at least", "majority of", "needed",
+                                                                                    "need", "must be up", "enough"]),
     a: float = param(**_A),
 ) -> float:
     """Chance that at least `quorum` of N independent replicas are up."""

@@ -1,4 +1,4 @@
-"""Rate-limit formulas: what a limiter admits of a trace, envelopes, estimates, waits, memory, errors of many nodes."""
+"""Rate-limit formulas of one limiter: what it admits of a trace, envelopes, estimates, waits, memory. Knows no second node."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _NOTES = {"limit": 100, "window_s": 60, "trace": "100@59s,100@61s (seed example)
 _FIRST_HIT = {"limit": 100, "window_s": 60, "trace": "1@0,99@59.9,100@60.1"}
 _DEFINITION = "algorithm definition"
 
-_LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send"]}
-_WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
+LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send"]}
+WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
 _R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
-_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load", "sends", "come in"]}
-_NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["nodes", "gateways", "instances", "servers", "api servers", "proxies"]}
-_SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
+RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load",
+                                                                     "sends", "come in"]}
+SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
 
 
 @formula("ratelimit.fixed_aligned", words=["fixed window"],
     unit="requests", cases=[Case(_NOTES, {"result": 200}, source=_DEFINITION)])
 def fixed_aligned(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE),
 ) -> int:
     """Requests of a trace that a fixed window aligned to the clock admits."""
     return _by_window(limiters.fixed_aligned, limit, window_s, trace)
@@ -38,7 +38,7 @@ def fixed_aligned(
     Case(_NOTES, {"result": 100}, source="limits 5.8.0 FixedWindow"),
 ])
 def fixed_from_first(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE),
 ) -> int:
     """Requests of a trace that a fixed window opened by its first request admits."""
     return _by_window(limiters.fixed_from_first, limit, window_s, trace)
@@ -49,7 +49,7 @@ def fixed_from_first(
     Case(_NOTES, {"result": 100}, source=f"{_DEFINITION}; limits 5.8.0 MovingWindow agrees"),
     Case(_FIRST_HIT, {"result": 101}, source="limits 5.8.0 MovingWindow"),
 ])
-def log(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def log(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Requests of a trace that a sliding log admits; an entry exactly one window old still counts."""
     return _by_window(limiters.sliding_log, limit, window_s, trace)
 
@@ -57,14 +57,14 @@ def log(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace:
 @formula("ratelimit.counter", unit="requests", cases=[
     Case(_NOTES, {"result": 102}, source=f"{_DEFINITION}; limits 5.8.0 SlidingWindowCounter agrees"),
 ])
-def counter(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def counter(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Requests of a trace that a sliding-window counter admits (passes while its estimate is below the limit)."""
     return _by_window(limiters.sliding_counter, limit, window_s, trace)
 
 
 @formula("ratelimit.token", unit="requests", cases=[Case(_NOTES, {"result": 103}, source=_DEFINITION)])
 def token(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> int:
     """Requests of a trace that a token bucket admits, full at first; N = 0 and R = 0 mean limit and limit/window."""
@@ -75,7 +75,7 @@ def token(
     Case(_NOTES, {"result": 103}, source=f"{_DEFINITION}: a token bucket upside down"),
 ])
 def leaky_meter(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> int:
     """Requests of a trace that a leaky bucket used as a meter admits, empty at first."""
@@ -86,7 +86,7 @@ def leaky_meter(
     Case(_NOTES, {"admitted": 103, "longest_wait_s": 59.4, "worst_window": 101}, rel=1e-9, source=_DEFINITION),
 ])
 def leaky_queue(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> dict[str, float]:
     """Leaky bucket as a queue: requests admitted, longest wait (s), and most that leave in any closed window."""
@@ -101,22 +101,24 @@ def leaky_queue(
     Case({"window_s": 60, "trace": "100@59s,100@61s"}, {"result": 200}, source="counting"),
     Case({"window_s": 1, "trace": "100@59s,100@61s"}, {"result": 100}, source="counting"),
 ])
-def max_rolling(window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def max_rolling(window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Most requests of a trace, unlimited, within any closed interval of one window's length."""
     stream = arrivals.parse_trace(trace)
     return limiters.worst_window(stream.times_ms, stream.costs, _ms(window_s))
 
 
-@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter", "weighted count"], cases=[
+@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter",
+                                                               "weighted count"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
 ], asks=[
-    Ask("Sliding counter of 60 s: 90 in the window before, 10 in the current one, which is 45 s old. "
-        "What is the estimate?", "result", 32.5),
+    Ask("A sliding window counter over 60 s had 90 requests in the previous window and has 10 so far, "
+        "45 s into the current one. What is the estimate?", "result", 32.5),
 ])
 def counter_estimate(
     prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute"]),
     curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now"]),
-    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **_SECONDS), window_s: float = param(**_WINDOW),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **SECONDS),
+            window_s: float = param(**WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
     if elapsed_s > window_s:
@@ -134,7 +136,7 @@ def counter_estimate(
         "boundary: how many at worst in a rolling minute?", "result", 1950),
 ])
 def counter_worst_rolling(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW),
     lead_s: float = param(0.0, ge=0, le=86_400, unit="s", words=["before the boundary"], help="0 means window / 60"),
 ) -> int:
     """Most that a sliding counter passes in a rolling window after a full burst `lead_s` before a boundary."""
@@ -146,7 +148,7 @@ def counter_worst_rolling(
          cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)], asks=[
     Ask("A fixed window allows 250 a minute: what is the worst case across the window edge?", "result", 500),
 ])
-def fixed_worst(limit: int = param(**_LIMIT)) -> int:
+def fixed_worst(limit: int = param(**LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
 
@@ -157,20 +159,21 @@ def fixed_worst(limit: int = param(**_LIMIT)) -> int:
     Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
 def token_max(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**_R),
-    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **_SECONDS),
+    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
 ) -> float:
     """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T."""
     return N + R_per_s * T_s
 
 
-@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "empty bucket", "retry after", "bucket is empty", "wait for a token"], cases=[
+@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "retry after", "bucket is empty",
+                                                    "wait for a token"], cases=[
     Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
 ], asks=[
     Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
         "Retry-After say, in seconds?", "result", 2.5),
 ])
 def token_wait_s(
-    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining", "in the bucket", "holds"]),
+    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining"]),
     cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs", "costs", "takes", "worth"]),
     R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["rate", "refill"]),
 ) -> float:
@@ -180,7 +183,7 @@ def token_wait_s(
     return max(cost - tokens, 0.0) / R_per_s
 
 
-@formula("ratelimit.token_burst_s", words=["burst lasts", "bucket runs dry", "bucket is empty after", "start to reject",
+@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject",
          "run out of tokens", "until it rejects"],
     unit="s", cases=[
     Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
@@ -190,7 +193,7 @@ def token_wait_s(
 ])
 def token_burst_s(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**_R),
-    offered_rps: float = param(**_RPS),
+    offered_rps: float = param(**RPS),
 ) -> float | None:
     """How long a full bucket carries a load above its rate: N / (offered - R); None when it lasts for ever."""
     return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
@@ -216,7 +219,7 @@ def queue_wait_s(
 ], asks=[
     Ask("At most how many leave a leaky queue that drains 5 per second in 10 s?", "result", 51),
 ])
-def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **_SECONDS)) -> int:
+def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **SECONDS)) -> int:
     """Most requests that leave a leaky queue in any closed T seconds, whatever its size: floor(R*T) + 1."""
     return math.floor(round(R_per_s * T_s, 9)) + 1
 
@@ -224,7 +227,7 @@ def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "int
 @formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
 ], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
-def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) -> float:
+def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) -> float:
     """Timestamps that a sliding log holds at a steady admitted rate: rate * window."""
     return rps * window_s
 
@@ -237,7 +240,7 @@ def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) 
         "How many bytes?", "result", 960000000.0),
 ])
 def log_memory_bytes(
-    rps: float = param(**_RPS), window_s: float = param(**_WINDOW),
+    rps: float = param(**RPS), window_s: float = param(**WINDOW),
     entry_bytes: float = param(8.0, gt=0, le=10_000, unit="bytes", words=["per timestamp", "entry"]),
     clients: float = param(1.0, ge=1, le=1e10, unit="users", words=["clients", "keys", "users"]),
 ) -> float:
@@ -251,86 +254,9 @@ def log_memory_bytes(
 ], asks=[
     Ask("60 s windows on the clock, it is second 47 now: how many seconds until the window resets?", "result", 13.0),
 ])
-def reset_s(now_s: float = param(words=["now", "at"], **_SECONDS), window_s: float = param(**_WINDOW)) -> float:
+def reset_s(now_s: float = param(words=["now", "at"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
-
-
-@formula("ratelimit.race_extra", words=["too many", "check then increment", "get then set", "read the same count", "at the same moment",
-         "at the same time", "over the limit", "race"],
-    unit="requests", cases=[
-    Case({"nodes": 10}, {"result": 9}, source="k nodes read limit - 1 at once; one place was left"),
-], asks=[Ask("12 gateways read the same count at the same moment and then increment. How many requests over "
-        "the limit at most?", "result", 11),
-    Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7)])
-def race_extra(nodes: int = param(**_NODES)) -> int:
-    """Most requests too many when k nodes read the same count before any of them increments: k - 1."""
-    return nodes - 1
-
-
-@formula("ratelimit.local_quota", words=["split the limit", "quota per node", "each node gets"],
-    cases=[
-    Case({"limit": 100, "offered": [91, 3, 3, 3]}, {"admitted": 34, "wrongly_refused": 66}, source="25 a node"),
-])
-def local_quota(
-    limit: int = param(**_LIMIT),
-    offered: tuple[float, ...] = param(min_length=1, max_length=10_000, unit="requests", words=["each node"]),
-) -> dict[str, float]:
-    """Quotas of limit/k: requests admitted in a window, and refused though the whole limit had room."""
-    if any(not 0 <= each <= 1e12 for each in offered):
-        raise ToolError("ratelimit.local_quota: every entry of offered must lie between 0 and 1e12.")
-    share, extra = divmod(limit, len(offered))
-    admitted = sum(min(each, share + (node < extra)) for node, each in enumerate(offered))
-    return {"admitted": admitted, "wrongly_refused": min(limit, sum(offered)) - admitted}
-
-
-@formula("ratelimit.sync_extra", words=["sync interval", "local counters", "exchange counts", "gossip"],
-    unit="requests", cases=[
-    Case({"limit": 100, "nodes": 10, "offered_rps": 400, "sync_s": 0.1}, {"result": 36.0}, source="derived"),
-    Case({"limit": 100, "nodes": 2, "offered_rps": 1e6, "sync_s": 10}, {"result": 100.0}, source="derived"),
-], asks=[
-    Ask("5 nodes exchange local counters every 2 s, limit 1,000, 300 rps offered: how many too many at most?", "result", 480.0),
-])
-def sync_extra(
-    limit: int = param(**_LIMIT), nodes: int = param(**_NODES), offered_rps: float = param(**_RPS),
-    sync_s: float = param(words=["sync", "every"], **_SECONDS),
-) -> float:
-    """Most that local counters exchanged every sync_s admit too much in a window: min((k-1)*L, (1-1/k)*rate*sync).
-
-    Even traffic: what passes unseen in one interval is split over k nodes, of which each sees its own part only."""
-    return min((nodes - 1) * float(limit), (1 - 1 / nodes) * offered_rps * sync_s)
-
-
-@formula("ratelimit.stuck_keys", words=["never expire", "stuck keys", "expire is lost"],
-    unit="keys", cases=[
-    Case({"clients": 1_000_000, "crash_per_million": 1, "windows": 1_440}, {"result": 1_438.964}, rel=1e-6,
-         source="binomial"),
-], asks=[
-    Ask("2 million clients, 5 crashes per million windows between INCR and EXPIRE, 100 windows: how "
-        "many keys never expire?", "result", 999.75),
-])
-def stuck_keys(
-    clients: float = param(ge=0, le=1e12, unit="users", words=["clients", "keys", "users"]),
-    crash_per_million: float = param(ge=0, lt=1e6, unit="count", words=["crash", "per million"]),
-    windows: int = param(ge=0, le=1_000_000_000, unit="count", words=["windows", "opened"]),
-) -> float:
-    """Expected keys that never expire, when INCR and EXPIRE are parted by a crash with that chance a window."""
-    return clients * abs(math.expm1(windows * math.log1p(-crash_per_million / 1e6)))
-
-
-@formula("ratelimit.fail_open_extra", words=["fails open", "fail open", "limiter is down", "limiter fails"],
-    unit="requests", cases=[
-    Case({"offered_rps": 400, "limit": 100, "window_s": 1, "outage_s": 3}, {"result": 900.0}, source="arithmetic"),
-], asks=[
-    Ask("The limiter fails open for 20 s at 900 rps offered with a limit of 500 per second. How many "
-        "extra requests pass?", "result", 8000.0),
-])
-def fail_open_extra(
-    offered_rps: float = param(**_RPS), limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
-    outage_s: float = param(words=["outage", "down", "for", "fails open"], **_SECONDS),
-) -> float:
-    """Requests above the limit that pass when the limiter fails open: (offered - limit/window) * outage, at least 0."""
-    return max(offered_rps - limit / window_s, 0.0) * outage_s
 
 
 def _by_window(admit: Callable[..., Any], limit: int, window_s: float, trace: str) -> int:

@@ -12,16 +12,20 @@ AWS = "M. Brooker, Timeouts, retries and backoff with jitter, AWS Builders' Libr
 
 _ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer", "calls", "attempts each"]}
 _LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops"]}
-_FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing", "flaky", "time out", "times out"]}
+_FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing",
+                                                                         "flaky", "time out", "times out"]}
 _SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
-_BASE: dict[str, Any] = {**_SECONDS, "words": ["base", "first wait", "starts at", "starts with", "first delay", "initial", "starting at"]}
-_FACTOR: dict[str, Any] = {"ge": 1, "le": 1_000, "unit": "times", "words": ["factor", "multiplier", "doubles", "doubling", "triples", "grows"]}
+_BASE: dict[str, Any] = {**_SECONDS, "words": ["base", "first wait", "starts at", "starts with", "first delay", "initial",
+                                               "starting at", "from"]}
+_FACTOR: dict[str, Any] = {"ge": 1, "le": 1_000, "unit": "times", "words": ["factor", "multiplier", "doubles", "doubling", "triples",
+                                                                            "grows"]}
 _CAP: dict[str, Any] = {**_SECONDS, "words": ["cap", "at most", "maximum", "max", "capped", "never more", "up to"]}
 _RETRIES: dict[str, Any] = {"ge": 0, "le": 10_000, "unit": "retries", "words": ["retries", "n", "waits", "retry"]}
 UNCAPPED = 1e9
 
 
-@formula("retry.amplification", unit="calls", words=["retry amplification", "retries multiply", "calls at the bottom", "layers", "each layer tries"], cases=[
+@formula("retry.amplification", unit="calls", words=["retry amplification", "retries multiply", "calls at the bottom", "layers",
+                                                     "each layer tries"], cases=[
     Case({"attempts_per_layer": 4, "layers": 3}, {"result": 64}, source=SRE),
     Case({"attempts_per_layer": 3, "layers": 5}, {"result": 243}, source=AWS),
 ], asks=[Ask("How many calls reach the database when each of 3 layers makes 4 attempts?", "result", 64),
@@ -44,6 +48,23 @@ def amplification_mixed(attempts: list[int] = param(min_length=1, max_length=100
         raise ToolError("retry.amplification_mixed: every layer makes between 1 and 1000 attempts; a first try counts "
                         "as one.")
     return math.prod(attempts)
+
+
+@formula("retry.after_retries", words=[
+    "retries", "after retries", "error rate after retries", "still fails", "retried", "with retries", "two retries", "one retry",
+], cases=[
+    Case({"p_fail": 0.1, "retries": 2}, {"success": 0.999, "failure": 0.001}, rel=1e-9, source="0.1^3: a first try and two more"),
+], asks=[
+    Ask("8% of the calls fail and each is retried twice. What share still fails?", "failure", 0.000512),
+    Ask("A flaky call fails 30% of the time, with 3 retries: how likely does it succeed?", "success", 0.9919),
+])
+def after_retries(
+    p_fail: float = param(**_FAIL), retries: int = param(ge=0, le=1_000, unit="retries", words=["retries", "retry", "retried",
+                                                                                                "more times"]),
+) -> dict[str, float]:
+    """Success and failure of a call that is tried once and then retried, failures independent: failure = p^(retries + 1)."""
+    failure = p_fail ** (retries + 1)
+    return {"success": 1 - failure, "failure": failure}
 
 
 @formula("retry.expected_calls", words=["calls on average", "mean calls", "expected calls", "extra load of retries"],
@@ -92,7 +113,7 @@ def attempts_for(
     return max(1, math.ceil(math.log1p(-target) / math.log(p_fail) - 1e-9))
 
 
-@formula("retry.budget_amplification", words=["retry budget"],
+@formula("retry.budget_amplification", words=["retry budget", "load grow at worst", "amplification with a budget", "retry budget of"],
     unit="calls", cases=[
     Case({"budget": 0.1}, {"result": 1.1}, rel=1e-12, source=f"{SRE}: 10% budget"),
     Case({"budget": 0.1, "layers": 3}, {"result": 1.331}, rel=1e-12, source="1.1^3")], asks=[
@@ -124,10 +145,7 @@ def safe_load_rps(
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": [1, 2, 4, 8, 16, 32, 60, 60]},
          source="capped exponential"),
     Case({"base": 0.5, "factor": 3, "cap": 10, "n": 4}, {"result": [0.5, 1.5, 4.5, 10]}, rel=1e-12,
-         source="capped exponential")], asks=[
-    Ask("Exponential backoff starts at 2 s and is capped at 20 s: what are the waits before 5 retries? "
-        "The last one, in seconds?", "result", 20.0),
-])
+         source="capped exponential")])
 def backoff_s(
     base: float = param(**_BASE),
     factor: float = param(2.0, **_FACTOR),
@@ -142,7 +160,8 @@ def backoff_s(
     return waits
 
 
-@formula("retry.backoff_total_s", words=["total wait", "waits altogether", "waits in total", "backoff in total", "total backoff"],
+@formula("retry.backoff_total_s", words=["total wait", "waits altogether", "waits in total", "backoff in total", "total backoff",
+                                         "sum of the waits", "sum of all waits", "waits together", "sum"],
     unit="s", cases=[
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": 183}, rel=1e-12, source="sum"),
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8, "jitter": "full"}, {"result": 91.5}, rel=1e-12,

@@ -8,7 +8,7 @@ from typing import Any
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
 _SLO: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["slo", "objective", "target", "availability"]}
-_DAYS: dict[str, Any] = {"gt": 0, "le": 3660, "unit": "days", "words": ["days", "period", "window", "month"]}
+_DAYS: dict[str, Any] = {"gt": 0, "le": 3660, "unit": "days", "words": ["days", "period", "window", "month", "week", "year"]}
 _BURN: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "times", "words": ["burn rate", "burn", "times"]}
 _HOURS: dict[str, Any] = {"ge": 0, "le": 1e5, "unit": "count", "words": ["hours", "h", "window", "for"]}
 _BUDGET: dict[str, Any] = {"gt": 0, "le": 1, "unit": "fraction", "words": ["budget", "of the budget"]}
@@ -46,10 +46,29 @@ def budget_min(slo: float = param(**_SLO), days: float = param(30.0, **_DAYS)) -
     Ask("An SLO of 99.5% on 8 million requests a month: how many are allowed to fail?", "result", 40000.0),
 ])
 def budget_requests(
-    slo: float = param(**_SLO), requests: float = param(ge=0, le=1e18, unit="requests", words=["requests", "calls", "queries", "this month", "a month"]),
+    slo: float = param(**_SLO), requests: float = param(ge=0, le=1e18, unit="requests", words=["requests", "calls", "queries",
+                                                                                               "this month", "a month"]),
 ) -> float:
     """Requests that may fail: (1 - slo) times the requests of the period."""
     return (1 - slo) * requests
+
+
+@formula("slo.outage_cost", words=["budget is left", "budget left", "of the budget", "outage", "incident", "budget did it cost",
+                                   "remaining budget"],
+         cases=[
+    Case({"slo": 0.999, "down_min": 10.8, "days": 30}, {"spent": 0.25, "left": 0.75}, rel=1e-9, source="10.8 of 43.2 min"),
+], asks=[
+    Ask("An outage of 12 minutes at an SLO of 99.9% over 30 days: what share of the budget is left?", "left", 0.72222),
+    Ask("SLO 99.95% for 28 days and we were down for 5 minutes: what share of the budget did the incident cost?", "spent", 0.24802),
+])
+def outage_cost(
+    slo: float = param(**_SLO),
+    down_min: float = param(ge=0, le=1e7, unit="min", words=["outage of", "outage lasted", "down for", "incident", "outage for"]),
+    days: float = param(30.0, **_DAYS),
+) -> dict[str, float]:
+    """Share of the error budget that a full outage spent, and what is left: minutes down / ((1 - slo) * days * 1440)."""
+    spent = down_min / ((1 - slo) * days * 1440)
+    return {"spent": spent, "left": 1 - spent}
 
 
 @formula("slo.burn_rate", words=["burn rate", "burning", "how fast do we burn"],

@@ -20,13 +20,14 @@ BIGTABLE_HEDGE = {"plain_p999_ms": 1_800, "hedged_p999_ms": 74, "hedge_after_ms"
 """Measured for reading 1,000 keys spread over 100 servers."""
 
 _P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow", "is slow", "slower than"]}
-_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n", "servers", "shards", "backends", "leaves", "calls", "parallel calls"]}
+_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n", "servers", "shards", "backends", "leaves",
+                                                                         "calls", "parallel calls"]}
 _Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile", "percentile", "p"]}
 _C: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["correlation", "correlated", "shared cause"]}
 
 
-@formula("tail.fanout_slow", words=["fan-out", "fans out", "share of requests is slow", "at least one slow", "asks", "shards",
-         "hits a slow server", "p99"],
+@formula("tail.fanout_slow", words=["fan-out", "fans out", "share of requests is slow", "at least one slow",
+         "hits a slow server"],
     unit="fraction", cases=[
     Case({"p": 0.0001, "n": 2000}, {"result": 0.18128}, abs=1e-4, source=f"{PAPER}: almost one in five"),
     Case({"p": 0.01, "n": 100}, {"result": 0.63397}, abs=1e-5, source=f"{PAPER}: 63%"),
@@ -129,7 +130,8 @@ def hedged_slow(p: float = param(**_P), n: int = param(1, **_N), correlation: fl
     Ask("Second copy after the 98th percentile: how many extra requests is that?", "result", 0.02),
 ])
 def hedge_extra_load(hedge_at: float = param(0.95, ge=0, lt=1, unit="fraction",
-                                             words=["hedge_at", "hedge after", "hedge at", "after the", "percentile", "quantile"])) -> float:
+                                             words=["hedge_at", "hedge after", "hedge at", "after the", "percentile",
+                                                    "quantile"])) -> float:
     """Extra requests when the second copy goes out once a quantile of the latency has passed: 1 - quantile."""
     return 1 - hedge_at
 

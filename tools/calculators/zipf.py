@@ -22,7 +22,8 @@ _EXACT = 20_000
 _N: dict[str, Any] = {"ge": 1, "le": 1_000_000_000_000, "unit": "count", "words": ["items", "keys", "objects"]}
 _ZIPF: dict[str, Any] = {"ge": 0, "le": 5, "unit": "count", "words": ["zipf", "alpha", "skew", "exponent"]}
 _SLOTS: dict[str, Any] = {"ge": 0, "le": 1_000_000_000_000, "unit": "count", "words": ["slots", "entries", "cache size"]}
-_HIT: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["hit ratio", "hit rate", "hits", "cached", "served from cache", "cdn serves", "cache"],
+_HIT: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["hit ratio", "hit rate", "hits", "cached",
+                                                                        "served from cache", "cdn serves", "cache"],
                         "validation_alias": AliasChoices("hit", "hit_ratio", "hit_rate")}
 _MS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "ms"}
 
@@ -102,7 +103,8 @@ def ttl_hit(
     Case({"hit": 0.9, "hit_ms": 1, "miss_ms": 100}, {"result": 10.9}, rel=1e-9, source="arithmetic"),
 ], asks=[Ask("A cache with a 95% hit ratio answers in 1 ms and a miss costs 40 ms: what is the mean latency?", "result", 2.95)])
 def effective_ms(
-    hit: float = param(**_HIT), hit_ms: float = param(words=["answers in", "hit takes", "cached", "hit costs", "hit", "hits", "redis", "cache"], **_MS),
+    hit: float = param(**_HIT), hit_ms: float = param(words=["answers in", "hit takes", "cached", "hit costs", "hit", "hits", "redis",
+                                                             "cache"], **_MS),
     miss_ms: float = param(words=["miss", "misses", "database", "db", "origin", "disk", "backend"], **_MS),
 ) -> float:
     """Mean latency through a cache in ms: hit ratio times the hit's, plus the rest times the (whole) miss's latency."""
@@ -117,7 +119,8 @@ def effective_ms(
     Ask("A CDN serves 98% of 250k rps. What load is left for the origin?", "result", 5000.0),
 ])
 def backend_rps(
-    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps", "reads", "lookups"]), hit: float = param(**_HIT),
+    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps", "reads", "lookups"]),
+            hit: float = param(**_HIT),
 ) -> float:
     """Requests per second that miss the cache and reach what is behind it."""
     return rps * (1 - hit)
@@ -130,7 +133,8 @@ def backend_rps(
     Ask("A hit takes 2 ms, a miss 80 ms and the mean latency must be 10 ms: what hit ratio is needed?", "result", 0.89744),
 ])
 def hit_needed(
-    target_ms: float = param(words=["target", "mean latency", "on average", "average", "to get", "stay below"], **_MS), hit_ms: float = param(words=["hit", "hits"], **_MS),
+    target_ms: float = param(words=["target", "mean latency", "on average", "average", "to get", "stay below"], **_MS),
+            hit_ms: float = param(words=["hit", "hits"], **_MS),
     miss_ms: float = param(words=["miss", "misses", "database", "db"], **_MS),
 ) -> float:
     """Hit ratio at which the mean latency meets a target: (miss - target) / (miss - hit)."""

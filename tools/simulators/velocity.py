@@ -43,12 +43,12 @@ def velocity_max(trace: str = param(**_TRACE), window_s: float = param(**_WINDOW
     return int(exact_counts(times, times, round(window_s * 1000)).max())
 
 
-@formula("velocity.missed", words=["get past", "slip through", "slips by", "pass before", "attack", "lags behind", "feature is late"],
+@formula("velocity.missed", words=["get past", "pass before", "attack"],
     unit="events", cases=[
     Case({"attack_rps": 2, "lag_s": 30, "threshold": 5}, {"result": 65}, rel=1e-12,
          source="5 allowed and 60 before they count")], asks=[
     Ask("An attacker makes 5 transactions per second, the feature is 12 s late and the threshold is 10: "
-        "how many slip through?", "result", 70.0),
+        "how many get past?", "result", 70.0),
 ])
 def velocity_missed(
     attack_rps: float = param(ge=0, le=1e9, unit="rps", words=["attack", "per second", "attacker", "card testing", "transactions"]),
