@@ -11,7 +11,7 @@ TAU = "S. Yao et al., tau-bench, 2024 (pass^k)"
 CODEX = "M. Chen et al., Evaluating Large Language Models Trained on Code, 2021 (pass@k)"
 
 _P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction",
-                      "words": ["p_step", "per step", "each step", "right", "step success", "correct"]}
+                      "words": ["p_step", "works", "per step", "each step", "right", "step success", "correct"]}
 _STEPS: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "steps", "words": ["steps", "turns", "step task", "tool calls", "calls"]}
 _TASK: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction",
                          "words": ["success", "success rate", "solves", "accuracy", "p", "per try", "each try", "succeeds", "right",
@@ -24,10 +24,13 @@ _PER: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "tokens",
                         "words": ["per step", "each step adds", "a step adds", "grows by", "adds", "each turn adds", "per turn"]}
 
 
-@formula("agent.chain_success", unit="fraction", words=["chain success"], cases=[
+@formula("agent.chain_success", unit="fraction", words=["chain success", "each works", "whole run works", "all steps right",
+                                                        "tool calls", "every step right"], cases=[
     Case({"p_step": 0.95, "steps": 10}, {"result": 0.59874}, abs=1e-5, source="p^n"),
     Case({"p_step": 0.95, "steps": 20}, {"result": 0.35849}, abs=1e-5, source="p^n"),
-    Case({"p_step": 0.99, "steps": 20}, {"result": 0.81791}, abs=1e-5, source="p^n")])
+    Case({"p_step": 0.99, "steps": 20}, {"result": 0.81791}, abs=1e-5, source="p^n")], asks=[
+    Ask("A workflow of 9 tool calls, each works 98% of the time: how likely does the whole run work?", "result", 0.83375),
+])
 def chain_success(p_step: float = param(**_P), steps: int = param(**_STEPS)) -> float:
     """Chance that every one of n independent steps is right: p^n."""
     return p_step**steps

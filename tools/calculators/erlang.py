@@ -8,7 +8,7 @@ from typing import Any
 from tools.base import Ask, Case, ToolError, formula, param
 
 _LAMBDA: dict[str, Any] = {"alias": "lambda", "gt": 0, "le": 1e12, "unit": "rps",
-                           "words": ["arrive", "arrivals", "arrival rate", "lambda", "load"]}
+                           "words": ["arrive", "arrivals", "arrival rate", "lambda", "load", "gets", "come in", "receives"]}
 _MU: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps", "words": ["serves", "service rate", "mu", "capacity", "handles"]}
 _SERVERS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "servers", "words": ["servers", "workers", "agents", "channels"]}
 _ERLANGS: dict[str, Any] = {"gt": 0, "le": 1e5, "unit": "erlangs", "words": ["erlangs", "offered load"]}
@@ -188,7 +188,20 @@ def kingman_Wq_s(
     return lam / mu / (mu - lam) * (scv_arrival + scv_service) / 2
 
 
-@formula("queue.little_L", words=["little's law", "in flight", "concurrent", "in the system", "at the same time"],
+@formula("queue.erlangs", unit="erlangs", words=["load in erlangs", "how many erlangs", "offered load", "traffic in erlangs",
+                                                 "agents busy"], cases=[
+    Case({"lambda": 0.5, "hold_s": 180}, {"result": 90.0}, rel=1e-12, source="arithmetic"),
+], asks=[Ask("A call centre gets 120 calls an hour that take 5 minutes each: what is the offered load in erlangs?", "result", 10.0)])
+def erlangs_of(
+    lam: float = param(**_LAMBDA),
+    hold_s: float = param(ge=0, le=1e9, unit="s", words=["takes", "take", "holding time", "lasts", "last", "duration", "each"]),
+) -> float:
+    """Offered load in erlangs, the mean number of busy servers: arrival rate times holding time."""
+    return lam * hold_s
+
+
+@formula("queue.little_L", words=["little's law", "in flight", "concurrent", "in the system", "at the same time", "being worked on",
+                                  "being processed", "at any moment", "concurrently"],
     unit="requests", cases=[
     Case({"rps": 1000, "latency_s": 0.2}, {"result": 200}, rel=1e-12, source="Little's law"),
 ], asks=[Ask("Users stay 5 minutes and 30 arrive per second. How many are on the site at the same time?", "result", 9000.0),

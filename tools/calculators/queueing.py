@@ -18,7 +18,8 @@ class Queue(Params):
     service_ms: float | None = param(None, gt=0, le=1e9, unit="ms",
                                      words=["service time", "takes", "each request takes", "per request", "each job takes", "each takes"],
                                      help="mean service time of one request; replaces service_rps")
-    servers: int = param(1, ge=1, le=1_000, unit="servers", words=["servers", "workers", "threads", "channels", "instances"])
+    servers: int = param(1, ge=1, le=1_000, unit="servers", words=["servers", "workers", "threads", "channels", "instances", "agents",
+                                                                   "lanes", "cashiers"])
     queue_limit: int | None = param(None, ge=0, le=1_000, unit="requests",
                                     words=["queue of", "queue limit", "waiting places", "buffer"],
                                     help="places to wait; none: no limit; 0: who finds all servers busy is lost")

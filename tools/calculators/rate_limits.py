@@ -14,7 +14,7 @@ _NOTES = {"limit": 100, "window_s": 60, "trace": "100@59s,100@61s (seed example)
 _FIRST_HIT = {"limit": 100, "window_s": 60, "trace": "1@0,99@59.9,100@60.1"}
 _DEFINITION = "algorithm definition"
 
-LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send"]}
+LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send", "req"]}
 WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}

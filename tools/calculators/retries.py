@@ -10,7 +10,7 @@ from tools.base import Ask, Case, ToolError, formula, param
 SRE = "Google SRE Book, ch. 22 (Addressing Cascading Failures)"
 AWS = "M. Brooker, Timeouts, retries and backoff with jitter, AWS Builders' Library"
 
-_ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer", "calls", "attempts each"]}
+_ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer", "attempts each"]}
 _LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops"]}
 _FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing",
                                                                          "flaky", "time out", "times out"]}
@@ -83,7 +83,7 @@ def expected_calls(
     return float(tries) if p_fail == 1 else (1 - p_fail**tries) / (1 - p_fail)
 
 
-@formula("retry.success", words=["attempts", "tries", "chance that it works", "succeed in the end", "a call succeeds", "request succeeds",
+@formula("retry.success", words=["attempts", "tries", "succeed in the end", "request succeeds",
          "call fails"],
     unit="fraction", cases=[
     Case({"p_fail": 0.1, "attempts": 3}, {"result": 0.999}, rel=1e-12, source="1 - 0.1^3"),

@@ -31,7 +31,7 @@ class TrafficSheet(Params):
         help="replaces users times actions")
     written_bytes_per_day: float | None = param(
         None, ge=0, le=1e18, unit="bytes",
-        words=["written", "write", "ingest", "stored", "produce", "generate", "logs", "store"],
+        words=["written", "write", "ingest", "collect", "receive", "gather", "stored", "produce", "generate", "logs", "store"],
         help="all data that is written in a day; replaces users times writes")
     peak_ratio: float = param(3.0, ge=1, le=20, unit="count", words=["peak", "peak-to-average", "peak ratio", "busiest"])
     read_write: float = param(4.0, ge=0, le=1e5, unit="count",
