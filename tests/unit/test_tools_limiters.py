@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.base import Tool, ToolError
-from tools.calculators import rate_limits
+from tools.calculators import distributed_limits, rate_limits
 from tools.simulators import arrivals, distributed_limiter, limiter_race, limiters
 
 RACE, DISTRIBUTED = limiter_race.limiter_race, distributed_limiter.distributed_limiter
-TOOLS: list[Tool] = [RACE, DISTRIBUTED, *(each for each in vars(rate_limits).values() if isinstance(each, Tool))]
+TOOLS: list[Tool] = [RACE, DISTRIBUTED, *(each for module in (rate_limits, distributed_limits) for each in vars(module).values()
+                                           if isinstance(each, Tool))]
 CASES = [(each, case) for each in TOOLS for case in each.cases if not case.shown]
 
 REQUESTS = st.lists(st.tuples(st.integers(0, 400), st.integers(1, 4)), max_size=60).map(sorted)
@@ -286,7 +287,7 @@ def test_a_hot_node_starves_on_its_quota() -> None:
 def test_an_outage_fails_as_told(on_failure: str, over: bool, refused: bool) -> None:
     values = DISTRIBUTED.run({"strategy": "lua", "outage_start_s": 2, "outage_s": 3, "on_failure": on_failure}).values
     assert (values["over_admitted"] > 0, values["wrongly_refused"] > 0) == (over, refused)
-    extra = rate_limits.fail_open_extra(values["offered"] / 10, 100, 1.0, 3.0)
+    extra = distributed_limits.fail_open_extra(values["offered"] / 10, 100, 1.0, 3.0)
     assert values["over_admitted"] == pytest.approx(extra if over else 0, rel=0.1)
 
 
@@ -298,7 +299,7 @@ def test_skewed_clocks_break_even_the_atomic_script() -> None:
 def test_a_lost_expiry_is_counted_for_incr_only() -> None:
     args = {"clients": 1_000_000, "window_s": 60}
     lost = DISTRIBUTED.run(args | {"strategy": "incr"})
-    assert lost.values["stuck_keys"] == pytest.approx(rate_limits.stuck_keys(1e6, 1.0, 1_440), rel=0.15)
+    assert lost.values["stuck_keys"] == pytest.approx(distributed_limits.stuck_keys(1e6, 1.0, 1_440), rel=0.15)
     assert "one script" in lost.warnings[0]
     assert DISTRIBUTED.run(args | {"strategy": "lua"}).values["stuck_keys"] == 0
 
@@ -351,7 +352,7 @@ def test_the_race_runs_in_the_corners(args: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("tool", "args"), [
     (RACE, {"traffic": "steady", "offered_rps": 1e6, "duration_s": 2}), (RACE, {"rate_per_s": 1e-9}),
     (DISTRIBUTED, {"offered_rps": 1_000, "duration_s": 1_000}),
-    (rate_limits.local_quota, {"limit": 1, "offered": [-1.0]}),
+    (distributed_limits.local_quota, {"limit": 1, "offered": [-1.0]}),
     (rate_limits.counter_estimate, {"prev": 1, "curr": 1, "elapsed_s": 61, "window_s": 60}),
 ])
 def test_what_cannot_be_run_is_refused_with_a_sentence(tool: Tool, args: dict[str, Any]) -> None:
@@ -451,7 +452,7 @@ def test_two_clients_that_check_before_they_add_take_the_same_last_place(store: 
     for client, count in enumerate(counts):
         if count < 1:
             store.zadd("log", {f"client {client}": 0})
-    assert store.zcard("log") - 1 == rate_limits.race_extra(2)
+    assert store.zcard("log") - 1 == distributed_limits.race_extra(2)
 
 
 def test_a_counter_that_lost_its_expiry_refuses_for_ever(store: Any) -> None:

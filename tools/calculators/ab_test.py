@@ -12,10 +12,11 @@ _P1: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["baseline
 _P2: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["to", "p2", "treatment", "variant", "new"]}
 _ALPHA: dict[str, Any] = {"ge": 1e-9, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "false positive"]}
 _POWER: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["power"]}
-_COUNT: dict[str, Any] = {"ge": 1, "le": 1e15, "unit": "count", "words": ["per arm", "users", "samples"]}
+_COUNT: dict[str, Any] = {"ge": 1, "le": 1e15, "unit": "count", "words": ["per arm", "users", "samples", "n", "visitors", "in each arm"]}
 
 
-@formula("ab.n_per_arm", unit="users", cases=[
+@formula("ab.n_per_arm", words=["users per arm", "sample size", "detect a lift", "detect an increase"],
+    unit="users", cases=[
     Case({"p1": 0.1, "p2": 0.11, "alpha": 0.05, "power": 0.8}, {"result": 14749}, source="unpooled normal approximation"),
     Case({"p1": 0.2, "p2": 0.25, "alpha": 0.05, "power": 0.8}, {"result": 1091}, source="unpooled normal approximation"),
     Case({"p1": 0.05, "p2": 0.055, "alpha": 0.05, "power": 0.8}, {"result": 31231}, source="unpooled normal approximation"),
@@ -32,8 +33,11 @@ def n_per_arm(
     return max(1, math.ceil(max(z, 0.0) ** 2 * (p1 * (1 - p1) + p2 * (1 - p2)) / (p1 - p2) ** 2))
 
 
-@formula("ab.n_per_arm_mean", unit="users", cases=[
+@formula("ab.n_per_arm_mean", words=["standard deviation", "difference in means", "sample size for a mean"],
+    unit="users", cases=[
     Case({"sd": 10, "delta": 1, "alpha": 0.05, "power": 0.8}, {"result": 1570}, source="2 (1.96 + 0.8416)^2 * 100"),
+], asks=[
+    Ask("Standard deviation 40 and a difference of 2 to detect: users per arm?", "result", 6280, 0.002),
 ])
 def n_per_arm_mean(
     sd: float = param(gt=0, le=1e12, unit="count", words=["standard deviation", "sd"]),
@@ -44,8 +48,11 @@ def n_per_arm_mean(
     return max(1, math.ceil(2 * (max(_z(1 - alpha / 2) + _z(power), 0.0) * sd / delta) ** 2))
 
 
-@formula("ab.power", unit="fraction", cases=[
+@formula("ab.power", words=["power", "chance to detect", "chance of seeing"],
+    unit="fraction", cases=[
     Case({"p1": 0.1, "p2": 0.11, "n": 14749, "alpha": 0.05}, {"result": 0.8}, abs=1e-4, source="inverse of ab.n_per_arm"),
+], asks=[
+    Ask("Baseline 10%, variant 11%, 8,000 users in each arm: what power does the test have?", "result", 0.5398, 0.01),
 ])
 def power_of(
     p1: float = param(**_P1), p2: float = param(**_P2), n: float = param(**_COUNT), alpha: float = param(0.05, **_ALPHA),
@@ -56,8 +63,11 @@ def power_of(
     return NormalDist().cdf(shift - z) + NormalDist().cdf(-shift - z)
 
 
-@formula("ab.mde", unit="fraction", cases=[
+@formula("ab.mde", words=["minimum detectable effect", "mde", "smallest effect", "detectable lift"],
+    unit="fraction", cases=[
     Case({"p1": 0.1, "n": 14749, "alpha": 0.05, "power": 0.8}, {"result": 0.01}, rel=1e-4, source="inverse of ab.n_per_arm"),
+], asks=[
+    Ask("Baseline 8% and 20,000 users per arm: what is the smallest rise we can detect?", "result", 0.00771, 0.01),
 ])
 def mde(
     p1: float = param(**_P1), n: float = param(**_COUNT), alpha: float = param(0.05, **_ALPHA),
@@ -75,12 +85,16 @@ def mde(
     return high
 
 
-@formula("ab.p_value", unit="fraction", cases=[
+@formula("ab.p_value", words=["p-value", "p value", "significant", "is the difference real", "z test", "converted", "clicked",
+                              "bought", "signed up", "a/b result"],
+    unit="fraction", cases=[
     Case({"x1": 100, "n1": 1000, "x2": 130, "n2": 1000}, {"result": 0.0354885}, rel=1e-4, source="pooled two-proportion z test"),
+], asks=[
+    Ask("120 of 2000 visitors clicked on the old page and 165 of 2000 on the new one: p-value?", "result", 0.005676, 0.005),
 ])
 def p_value(
-    x1: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes"]), n1: float = param(**_COUNT),
-    x2: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes"]), n2: float = param(**_COUNT),
+    x1: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes", "of", "x1"]), n1: float = param(**_COUNT),
+    x2: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes", "of", "x2"]), n2: float = param(**_COUNT),
 ) -> float:
     """Two-sided p-value of the pooled z test that two proportions are equal."""
     if x1 > n1 or x2 > n2:
@@ -90,10 +104,13 @@ def p_value(
     return 1.0 if spread == 0 else math.erfc(abs(x1 / n1 - x2 / n2) / spread / math.sqrt(2))
 
 
-@formula("ab.peeking_fp", unit="fraction", cases=[
+@formula("ab.peeking_fp", words=["peeking", "peek", "look every day", "false positive rate", "stop early", "stopping early"],
+    unit="fraction", cases=[
     Case({"looks": 1, "alpha": 0.05}, {"result": 0.05}, rel=1e-6, source="one look"),
     Case({"looks": 5, "alpha": 0.05}, {"result": 0.142}, abs=5e-4, source="P. Armitage et al., JRSS A 132(2), 1969"),
     Case({"looks": 10, "alpha": 0.05}, {"result": 0.193}, abs=5e-4, source="P. Armitage et al., JRSS A 132(2), 1969"),
+], asks=[
+    Ask("We look at the test 20 times and stop at the first p < 0.05: how often is that a false positive?", "result", 0.248, 0.01),
 ])
 def peeking_fp(
     looks: int = param(ge=1, le=100, unit="count", words=["looks", "peeks", "times"]), alpha: float = param(0.05, **_ALPHA),

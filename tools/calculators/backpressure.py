@@ -8,17 +8,22 @@ from typing import Any, Literal
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Value, formula, param, tool
 
 _IN: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps",
-                       "words": ["in", "arrive", "incoming", "producers send", "produced"]}
+                       "words": ["in", "arrive", "incoming", "producers send", "produced", "come in", "coming", "keep coming", "new ones"]}
 _OUT: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps",
-                        "words": ["out", "consume", "consumers handle", "processed"]}
+                        "words": ["out", "consume", "consumers handle", "processed", "process", "handle", "can take", "we can", "eat",
+                                  "work off", "read",
+                                  "consumers do", "throughput"]}
 _BACKLOG: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "messages",
-                            "words": ["backlog", "messages", "queued", "behind"]}
+                            "words": ["backlog", "messages", "queued", "behind", "waiting", "piled up"]}
 
 
-@formula("backpressure.backlog", unit="messages", words=["backlog"], cases=[
+@formula("backpressure.backlog", unit="messages", words=["backlog", "piles up", "pile up", "how big is the backlog",
+                                                         "messages waiting"], cases=[
     Case({"in_rps": 12000, "out_rps": 10000, "duration_s": 300}, {"result": 600_000}, rel=1e-12,
          source="2,000/s * 300 s"),
-    Case({"in_rps": 9000, "out_rps": 10000, "duration_s": 300}, {"result": 0}, source="the consumer keeps up")])
+    Case({"in_rps": 9000, "out_rps": 10000, "duration_s": 300}, {"result": 0}, source="the consumer keeps up")], asks=[
+    Ask("9k messages a second are produced and we process 7k a second, for 10 minutes: how many pile up?", "result", 1200000.0),
+])
 def backlog(
     in_rps: float = param(**_IN), out_rps: float = param(**_OUT),
     duration_s: float = param(ge=0, le=1e9, unit="s", words=["for", "lasts", "duration"]),
@@ -28,10 +33,13 @@ def backlog(
     return max(0.0, start + (in_rps - out_rps) * duration_s)
 
 
-@formula("backpressure.drain_s", unit="s", words=["drain", "catch up"], cases=[
+@formula("backpressure.drain_s", unit="s", words=["drain", "catch up", "work off", "until it is empty", "drained", "caught up"], cases=[
     Case({"backlog": 600_000, "out_rps": 10_000, "in_rps": 6_000}, {"result": 150}, rel=1e-12,
          source="600,000 / 4,000"),
-    Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="nothing else comes in")])
+    Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="nothing else comes in")], asks=[
+    Ask("We are 2 million messages behind, 15k/s come in and the consumers handle 20k/s. When have we "
+        "caught up, in seconds?", "result", 400.0),
+])
 def drain_s(
     backlog: float = param(**_BACKLOG), out_rps: float = param(**_OUT), in_rps: float = param(0.0, **_IN),
 ) -> float:
@@ -42,17 +50,23 @@ def drain_s(
     return backlog / (out_rps - in_rps) if backlog else 0.0
 
 
-@formula("backpressure.lag_s", unit="s", words=["consumer lag"], cases=[
-    Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="600,000 / 10,000")])
+@formula("backpressure.lag_s", unit="s", words=["consumer lag", "how far behind", "how old", "lag"], cases=[
+    Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="600,000 / 10,000")], asks=[
+    Ask("A backlog of 240k messages at a throughput of 4k per second: what is the consumer lag in seconds?", "result", 60.0),
+])
 def lag_s(backlog: float = param(**_BACKLOG), out_rps: float = param(**_OUT)) -> float:
     """How long a message that arrives now waits: backlog / consumption rate."""
     return backlog / out_rps
 
 
-@formula("backpressure.time_to_full_s", unit="s", cases=[
-    Case({"limit": 100_000, "in_rps": 12_000, "out_rps": 10_000}, {"result": 50}, rel=1e-12, source="100,000 / 2,000")])
+@formula("backpressure.time_to_full_s", words=["buffer is full", "fills up", "buffer full", "queue is full", "overflows"],
+    unit="s", cases=[
+    Case({"limit": 100_000, "in_rps": 12_000, "out_rps": 10_000}, {"result": 50}, rel=1e-12, source="100,000 / 2,000")], asks=[
+    Ask("A buffer of 50,000 messages, 3k per second come in and 2k per second go out: when does it "
+        "overflow, in seconds?", "result", 50.0),
+])
 def time_to_full_s(
-    limit: float = param(ge=0, le=1e18, unit="messages", words=["limit", "buffer of", "capacity"]),
+    limit: float = param(ge=0, le=1e18, unit="messages", words=["limit", "buffer of", "capacity", "buffer", "holds", "queue of"]),
     in_rps: float = param(**_IN), out_rps: float = param(**_OUT),
 ) -> float:
     """Time until a buffer is full: limit / (in - out)."""
@@ -62,12 +76,16 @@ def time_to_full_s(
     return limit / (in_rps - out_rps)
 
 
-@formula("backpressure.consumers", unit="consumers", cases=[
+@formula("backpressure.consumers", words=["how many consumers", "consumers needed", "consumers do i need", "partitions"],
+    unit="consumers", cases=[
     Case({"in_rps": 12_000, "per_consumer_rps": 1_000, "backlog": 600_000, "within_s": 300}, {"result": 14},
-         source="12 + 2")])
+         source="12 + 2")], asks=[
+    Ask("45k messages per second come in, each consumer handles 4k per second: how many consumers do I need?", "result", 12),
+])
 def consumers(
     in_rps: float = param(**_IN),
-    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer"]),
+    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer", "a consumer",
+                                                                          "one consumer", "each", "each handles"]),
     backlog: float = param(0.0, **_BACKLOG),
     within_s: float = param(600.0, ge=0.001, le=1e9, unit="s", words=["within", "in"]),
 ) -> int:
@@ -77,11 +95,12 @@ def consumers(
 
 class Backpressure(Params):
     in_rps: float = param(12_000.0, ge=0, le=1e9, unit="rps",
-                          words=["in", "arrive", "incoming", "surge of", "producers send", "come in", "spike of"])
+                          words=["in", "arrive", "incoming", "surge of", "producers send", "come in", "spike of", "producer", "written",
+                                 "messages in", "messages/s in", "events in", "rps in"])
     out_rps: float = param(10_000.0, ge=0.001, le=1e9, unit="rps",
                            words=["out", "consumer handles", "consumers handle", "processed", "consume", "capacity",
-                                  "go out", "cap"])
-    surge_s: float = param(300.0, ge=0, le=604_800, unit="s", words=["surge lasts", "for", "lasts", "surge", "during"])
+                                  "go out", "cap", "process", "handle", "can take", "we can", "eat", "can only", "read"])
+    surge_s: float = param(300.0, ge=0, le=604_800, unit="s", words=["surge lasts", "for", "lasts", "surge", "during", "after"])
     after_rps: float = param(6_000.0, ge=0, le=1e9, unit="rps",
                              words=["after", "afterwards", "then", "falls to", "normal rate", "back to", "later"])
     policy: Literal["unbounded", "drop", "block"] = param("unbounded", words=["policy", "when full"],
@@ -135,6 +154,7 @@ class Course:
               "are dropped?", "dropped", 500_000),
           Ask("How much memory does an unbounded buffer need for a surge of 20k rps over 10k rps out during 10 "
               "minutes at 2 KB per message?", "buffer_GB", 12),
+          Ask("Kafka: 30k messages/s in, consumers do 25k/s; how many seconds is the lag after 10 minutes?", "peak_lag_s", 120),
       ])
 def backpressure(p: Backpressure, seed: int) -> ToolResult:
     """What happens between a producer and a slower consumer during and after a surge.

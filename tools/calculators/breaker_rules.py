@@ -61,7 +61,8 @@ def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) ->
     return passed, states
 
 
-@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through"], cases=[
+@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through", "breaker trips", "get through", "let through"],
+         cases=[
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
     Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
     Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
@@ -79,8 +80,12 @@ def calls_through(
     return min(attempts, fail_max + (0 if within_reset else timeouts))
 
 
-@formula("breaker.calls_refused", unit="calls", cases=[
-    Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 15}, source=PYBREAKER)])
+@formula("breaker.calls_refused", words=["fails fast", "answered at once", "refused by the breaker", "rejected by the breaker"],
+    unit="calls", cases=[
+    Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 15}, source=PYBREAKER)], asks=[
+    Ask("A breaker trips after 4 failures and 30 calls come within the reset timeout. How many are "
+        "refused by the breaker?", "result", 26),
+])
 def calls_refused(
     fail_max: int = param(5, **_MAX),
     attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls"]),
@@ -91,10 +96,14 @@ def calls_refused(
     return attempts - min(attempts, fail_max + (0 if within_reset else timeouts))
 
 
-@formula("breaker.calls_to_trip", unit="calls", cases=[
+@formula("breaker.calls_to_trip", words=["until the breaker trips", "calls until it trips", "until it opens", "to trip"],
+    unit="calls", cases=[
     Case({"error_rate": 0.5, "fail_max": 5}, {"result": 62}, rel=1e-12, source="run of 5: (1 - 0.5^5) / (0.5 * 0.5^5)"),
     Case({"error_rate": 1, "fail_max": 5}, {"result": 5}, rel=1e-12, source="every call fails"),
-    Case({"error_rate": 0.1, "fail_max": 5}, {"result": 111_110}, rel=1e-9, source="run of 5 at 10%")])
+    Case({"error_rate": 0.1, "fail_max": 5}, {"result": 111_110}, rel=1e-9, source="run of 5 at 10%")], asks=[
+    Ask("30% of the calls fail and the breaker needs 3 failures in a row. After how many calls does it "
+        "trip on average?", "result", 51.4815),
+])
 def calls_to_trip(
     error_rate: float = param(gt=0, le=1, unit="fraction", words=["error rate", "fail", "errors"]),
     fail_max: int = param(5, ge=1, le=100, unit="failures", words=["failures in a row", "fail_max"]),
@@ -108,12 +117,16 @@ def calls_to_trip(
     return float(fail_max) if error_rate == 1 else (1 - run) / (run * (1 - error_rate))
 
 
-@formula("breaker.probes", unit="calls", cases=[
+@formula("breaker.probes", words=["trial calls", "probes", "half-open tries"],
+    unit="calls", cases=[
     Case({"outage_s": 300, "reset_s": 60}, {"result": 5}, source="one trial a minute"),
-    Case({"outage_s": 59, "reset_s": 60}, {"result": 0}, source="it is over before the first trial")])
+    Case({"outage_s": 59, "reset_s": 60}, {"result": 0}, source="it is over before the first trial")], asks=[
+    Ask("The breaker retries every 20 s while the outage of 4 minutes lasts. How many trial calls fail?", "result", 12),
+])
 def probes(
     outage_s: float = param(ge=0, le=1e9, unit="s", words=["outage", "down for"]),
-    reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout"]),
+    reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout", "retries every", "tries again",
+                                                                "half-open after"]),
 ) -> int:
     """Trials that fail while an outage goes on after the breaker has opened, under steady calls."""
     return math.floor(outage_s / reset_s + 1e-9)

@@ -7,7 +7,8 @@ import math
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
 
-@formula("ab.rule_of_three", unit="fraction", cases=[
+@formula("ab.rule_of_three", words=["no failure", "without a failure", "zero errors", "clean canary", "rule of three"],
+    unit="fraction", cases=[
     Case({"n": 300}, {"result": 0.01}, rel=1e-12, source="3 / n"),
 ], asks=[Ask("No failure in 1,000 requests: what error rate can't be excluded at 95%?", "result", 0.003)])
 def rule_of_three(n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials", "failures in"])) -> float:
@@ -15,8 +16,11 @@ def rule_of_three(n: float = param(ge=1, le=1e15, unit="requests", words=["reque
     return min(1.0, 3 / n)
 
 
-@formula("ab.upper_bound_zero", unit="fraction", cases=[
+@formula("ab.upper_bound_zero", words=["no errors", "zero errors", "upper bound", "confidence bound"],
+    unit="fraction", cases=[
     Case({"n": 300, "confidence": 0.95}, {"result": 0.0099361}, rel=1e-4, source="1 - 0.05^(1/300)"),
+], asks=[
+    Ask("Zero errors in 2,500 requests: 95% upper bound of the rate?", "result", 0.0011976, 0.005),
 ])
 def upper_bound_zero(
     n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials"]),
@@ -26,11 +30,14 @@ def upper_bound_zero(
     return -math.expm1(math.log1p(-confidence) / n)
 
 
-@formula("ab.seen_once", unit="fraction", cases=[
+@formula("ab.seen_once", words=["at least one", "see it once", "show up once", "shows up"],
+    unit="fraction", cases=[
     Case({"p": 0.001, "n": 1000}, {"result": 1 - 0.999**1000}, rel=1e-9, source="1 - (1-p)^n"),
+], asks=[
+    Ask("A bug hits 1 in 5,000 requests. How likely does it show at least once in 10,000 requests?", "result", 0.86468),
 ])
 def seen_once(
-    p: float = param(ge=0, le=1, unit="fraction", words=["rate", "probability"]),
+    p: float = param(ge=0, le=1, unit="fraction", words=["rate", "probability", "hits", "affects"]),
     n: float = param(ge=0, le=1e15, unit="requests", words=["requests", "trials"]),
 ) -> float:
     """Chance that an event of probability p shows at least once in n independent trials."""

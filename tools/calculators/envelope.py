@@ -12,12 +12,13 @@ from tools.base import Ask, Case, ToolError, formula, param
 DAY_S = 86_400
 YEAR_DAYS = 365
 
-_USERS: dict[str, Any] = {"ge": 0, "le": 1e11, "unit": "users", "words": ["users", "daily users", "dau"]}
+_USERS: dict[str, Any] = {"ge": 0, "le": 1e11, "unit": "users", "words": ["users", "daily users", "dau", "people"]}
 _BYTES_PER_DAY: dict[str, Any] = {"ge": 0, "le": 1e21, "unit": "bytes",
                                   "words": ["a day", "per day", "daily", "written", "ingest"]}
 
 
-@formula("boe.qps", unit="rps", cases=[
+@formula("boe.qps", words=["requests per second", "average load"],
+    unit="rps", cases=[
     Case({"req_per_day": 1e6}, {"result": 11.574}, rel=1e-3, source="arithmetic; often rounded to 12"),
     Case({"dau": 1e7, "actions": 10, "peak_ratio": 3}, {"result": 3472.2}, rel=1e-3, source="arithmetic"),
 ])
@@ -65,19 +66,23 @@ def storage_TB(
     return dau * items * bytes * years * YEAR_DAYS * replicas / compression / 1e12
 
 
-@formula("boe.cache_GB", unit="GB", cases=[
+@formula("boe.cache_GB", words=["cache size", "how much ram", "how much memory for the cache", "redis", "keep the hot ones in memory"],
+    unit="GB", cases=[
     Case({"items": 1e9, "hot_frac": 0.2, "bytes": 1000}, {"result": 200}, rel=1e-12, source="arithmetic"),
-], asks=[Ask("20% of 1 billion items of 1 KB are hot: how many GB of cache do they need?", "result", 200)])
+], asks=[Ask("300 million user profiles, 1.5 KB each, and a tenth of them is hot. How much RAM for a cache "
+        "of the hot ones?", "result", 45.0),
+    Ask("20% of 1 billion items of 1 KB are hot: how many GB of cache do they need?", "result", 200)])
 def cache_GB(
-    items: float = param(ge=0, le=1e15, unit="count", words=["items", "objects", "keys"]),
+    items: float = param(ge=0, le=1e15, unit="count", words=["items", "objects", "keys", "profiles", "records", "products", "entries"]),
     hot_frac: float = param(0.2, ge=0, le=1, unit="fraction", words=["hot", "working set", "frequently"]),
-    bytes: float = param(ge=0, le=1e13, unit="bytes", words=["item", "size", "each"]),
+    bytes: float = param(ge=0, le=1e13, unit="bytes", words=["item", "size", "each", "apiece", "profile", "record"]),
 ) -> float:
     """Cache that holds the hot share of the items, in GB (10^9 bytes), without the store's own overhead per item."""
     return items * hot_frac * bytes / 1e9
 
 
-@formula("boe.write_bw_Mbps", unit="Mbit/s", cases=[
+@formula("boe.write_bw_Mbps", words=["write bandwidth", "megabits per second", "mbit/s", "mb/s"],
+    unit="Mbit/s", cases=[
     Case({"bytes_per_day": 1e12}, {"result": 92.59}, rel=1e-3, source="arithmetic"),
 ], asks=[Ask("1 TB is written a day: how many Mb/s of write bandwidth is that?", "result", 92.593)])
 def write_bw_Mbps(bytes_per_day: float = param(**_BYTES_PER_DAY)) -> float:
@@ -85,7 +90,8 @@ def write_bw_Mbps(bytes_per_day: float = param(**_BYTES_PER_DAY)) -> float:
     return bytes_per_day * 8 / DAY_S / 1e6
 
 
-@formula("boe.read_bw_Gbps", unit="Gbit/s", cases=[
+@formula("boe.read_bw_Gbps", words=["read bandwidth", "gigabits per second", "gbit/s", "gb/s", "is read"],
+    unit="Gbit/s", cases=[
     Case({"bytes_per_day": 1e12, "read_write": 100}, {"result": 9.259}, rel=1e-3, source="arithmetic"),
 ], asks=[Ask("1 TB is written a day and read 100 times: what read bandwidth in Gb/s?", "result", 9.2593)])
 def read_bw_Gbps(
@@ -96,15 +102,36 @@ def read_bw_Gbps(
     return bytes_per_day * read_write * 8 / DAY_S / 1e9
 
 
-@formula("boe.servers", unit="servers", cases=[
+@formula("boe.in_sequence_ms", unit="ms", words=[
+    "one after another", "one after the other", "sequential calls", "in sequence", "each takes", "in total", "in a row", "serially",
+], cases=[
+    Case({"calls": 20, "each_ms": 0.5}, {"result": 10}, rel=1e-12, source="arithmetic"),
+    Case({"calls": 64, "each_ms": 10, "at_once": 16}, {"result": 40}, rel=1e-12, source="four rounds"),
+], asks=[Ask("30 sequential database calls of 4 ms each: how many ms in total?", "result", 120.0),
+         Ask("200 calls that take 15 ms each, 50 at a time: how many ms in total?", "result", 60.0)])
+def in_sequence_ms(
+    calls: float = param(ge=0, le=1e15, unit="calls", words=["calls", "times", "operations", "lookups", "reads", "queries", "accesses",
+                                                             "of those", "round trips", "sequential", "requests", "hops"]),
+    each_ms: float = param(ge=0, le=1e12, unit="ms", words=["each", "takes", "per call", "apiece", "is", "costs", "latency"]),
+    at_once: float = param(1.0, ge=1, le=1e15, unit="count", words=["at once", "at a time", "in parallel", "in flight"]),
+) -> float:
+    """Milliseconds that calls take one after the other, or so many at once: ceil(calls / at_once) * each."""
+    return _ceil(calls / at_once) * each_ms
+
+
+@formula("boe.servers", words=["how many servers", "servers needed", "machines needed", "servers do we need", "at once"],
+    unit="servers", cases=[
     Case({"rps": 1000, "latency_s": 0.2, "concurrency": 50}, {"result": 4}, rel=1e-12, source="Little's law, L = 200"),
     Case({"rps": 1000, "latency_s": 0.2, "concurrency": 50, "utilisation": 0.7}, {"result": 6}, rel=1e-12,
          source="Little's law, 200 / 35"),
+], asks=[
+    Ask("6,000 requests per second, 50 ms each, and one server takes 30 at once: how many servers are needed?", "result", 10.0),
 ])
 def servers(
-    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps"]),
-    latency_s: float = param(ge=0, le=1e5, unit="s", words=["latency", "takes"]),
-    concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers"]),
+    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps", "load", "traffic"]),
+    latency_s: float = param(ge=0, le=1e5, unit="s", words=["latency", "takes", "each", "per request", "response time"]),
+    concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers", "at once", "at a time",
+                                                                       "in parallel", "slots", "per server", "connections"]),
     utilisation: float = param(1.0, gt=0, le=1, unit="fraction", words=["utilisation", "utilization", "busy"]),
 ) -> int:
     """Servers that hold the requests in flight (Little's law), each filled up to the given utilisation."""

@@ -8,13 +8,14 @@ from typing import Any
 from tools.base import Ask, Case, ToolError, formula, param
 
 _LAMBDA: dict[str, Any] = {"alias": "lambda", "gt": 0, "le": 1e12, "unit": "rps",
-                           "words": ["arrive", "arrivals", "arrival rate", "lambda", "load"]}
+                           "words": ["arrive", "arrivals", "arrival rate", "lambda", "load", "gets", "come in", "receives"]}
 _MU: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps", "words": ["serves", "service rate", "mu", "capacity", "handles"]}
 _SERVERS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "servers", "words": ["servers", "workers", "agents", "channels"]}
 _ERLANGS: dict[str, Any] = {"gt": 0, "le": 1e5, "unit": "erlangs", "words": ["erlangs", "offered load"]}
 
 
-@formula("queue.utilisation", unit="fraction", cases=[
+@formula("queue.utilisation", words=["how busy", "utilisation", "rho"],
+    unit="fraction", cases=[
     Case({"lambda": 80, "mu": 100}, {"result": 0.8}, rel=1e-12, source="arithmetic"),
     Case({"lambda": 80, "mu": 10, "servers": 10}, {"result": 0.8}, rel=1e-12, source="arithmetic"),
 ])
@@ -51,8 +52,11 @@ def mm1_L(lam: float = param(**_LAMBDA), mu: float = param(**_MU)) -> float:
     return lam / (mu - lam)
 
 
-@formula("queue.mm1_Lq", unit="requests", cases=[
+@formula("queue.mm1_Lq", words=["waiting in line", "queue length", "how many are waiting"],
+    unit="requests", cases=[
     Case({"lambda": 80, "mu": 100}, {"result": 3.2}, rel=1e-9, source="rho^2 / (1 - rho)"),
+], asks=[
+    Ask("45 per second arrive at one server that handles 50 per second. How many are waiting in line on average?", "result", 8.1),
 ])
 def mm1_Lq(lam: float = param(**_LAMBDA), mu: float = param(**_MU)) -> float:
     """Mean number waiting in an M/M/1 queue: rho^2 / (1 - rho)."""
@@ -60,8 +64,12 @@ def mm1_Lq(lam: float = param(**_LAMBDA), mu: float = param(**_MU)) -> float:
     return lam / mu * lam / (mu - lam)
 
 
-@formula("queue.mm1_quantile_s", unit="s", cases=[
+@formula("queue.mm1_quantile_s", words=["quantile", "percentile", "95th percentile of the time"],
+    unit="s", cases=[
     Case({"lambda": 80, "mu": 100, "q": 0.5}, {"result": math.log(2) / 20}, rel=1e-9, source="exponential sojourn"),
+], asks=[
+    Ask("One server handles 200 rps and 150 rps arrive. What is the 95th percentile of the time in the "
+        "system, in seconds?", "result", 0.05991),
 ])
 def mm1_quantile_s(
     lam: float = param(**_LAMBDA), mu: float = param(**_MU),
@@ -81,9 +89,12 @@ def mm1_p99_s(lam: float = param(**_LAMBDA), mu: float = param(**_MU)) -> float:
     return math.log(100) / (mu - lam)
 
 
-@formula("queue.mm1k_blocking", unit="fraction", cases=[
+@formula("queue.mm1k_blocking", words=["turned away", "rejected", "finite queue", "places"],
+    unit="fraction", cases=[
     Case({"lambda": 80, "mu": 100, "K": 10}, {"result": 0.8**10 * 0.2 / (1 - 0.8**11)}, rel=1e-9, source="M/M/1/K"),
     Case({"lambda": 100, "mu": 100, "K": 9}, {"result": 0.1}, rel=1e-9, source="rho = 1: 1 / (K + 1)"),
+], asks=[
+    Ask("M/M/1 with 5 places, 90 rps arrive and it serves 100 rps: what share is turned away?", "result", 0.12603),
 ])
 def mm1k_blocking(
     lam: float = param(**_LAMBDA), mu: float = param(**_MU),
@@ -98,7 +109,8 @@ def mm1k_blocking(
     return rho**K * (1 - rho) / -math.expm1((K + 1) * math.log(rho))
 
 
-@formula("queue.erlang_b", unit="fraction", cases=[
+@formula("queue.erlang_b", words=["blocked", "lost calls", "erlang b", "lines busy"],
+    unit="fraction", cases=[
     Case({"servers": 10, "erlangs": 8}, {"result": 0.121661}, rel=1e-5, source="Erlang B"),
 ], asks=[Ask("10 servers, 8 erlangs of offered load and no queue: what share is blocked (Erlang B)?", "result", 0.12166)])
 def erlang_b(servers: int = param(**_SERVERS), erlangs: float = param(**_ERLANGS)) -> float:
@@ -111,7 +123,8 @@ def erlang_b(servers: int = param(**_SERVERS), erlangs: float = param(**_ERLANGS
     return 1 / inverse
 
 
-@formula("queue.erlang_c", unit="fraction", cases=[
+@formula("queue.erlang_c", words=["has to wait", "have to wait", "chance to wait", "erlang c"],
+    unit="fraction", cases=[
     Case({"servers": 2, "erlangs": 1.6}, {"result": 32 / 45}, rel=1e-5, source="closed form 32/45"),
     Case({"servers": 10, "erlangs": 8}, {"result": 0.40918}, rel=1e-4, source="from Erlang B: 10 B / (10 - 8 (1 - B))"),
 ], asks=[Ask("With 10 servers and 8 erlangs, what is the Erlang C probability of waiting?", "result", 0.40918)])
@@ -147,9 +160,12 @@ def mmc_Lq(lam: float = param(**_LAMBDA), mu: float = param(**_MU), servers: int
     return lam * float(mmc_Wq_s(lam, mu, servers))
 
 
-@formula("queue.mg1_Wq_s", unit="s", cases=[
+@formula("queue.mg1_Wq_s", words=["service time varies", "variability", "pollaczek"],
+    unit="s", cases=[
     Case({"lambda": 80, "mu": 100, "scv": 0}, {"result": 0.02}, rel=1e-9, source="M/D/1: half of M/M/1"),
     Case({"lambda": 80, "mu": 100, "scv": 1}, {"result": 0.04}, rel=1e-9, source="M/M/1"),
+], asks=[
+    Ask("80 rps arrive, the service rate is 100 rps with a squared coefficient of variation of 4: mean wait?", "result", 0.1),
 ])
 def mg1_Wq_s(
     lam: float = param(**_LAMBDA), mu: float = param(**_MU),
@@ -172,18 +188,36 @@ def kingman_Wq_s(
     return lam / mu / (mu - lam) * (scv_arrival + scv_service) / 2
 
 
-@formula("queue.little_L", unit="requests", cases=[
+@formula("queue.erlangs", unit="erlangs", words=["load in erlangs", "how many erlangs", "offered load", "traffic in erlangs",
+                                                 "agents busy"], cases=[
+    Case({"lambda": 0.5, "hold_s": 180}, {"result": 90.0}, rel=1e-12, source="arithmetic"),
+], asks=[Ask("A call centre gets 120 calls an hour that take 5 minutes each: what is the offered load in erlangs?", "result", 10.0)])
+def erlangs_of(
+    lam: float = param(**_LAMBDA),
+    hold_s: float = param(ge=0, le=1e9, unit="s", words=["takes", "take", "holding time", "lasts", "last", "duration", "each"]),
+) -> float:
+    """Offered load in erlangs, the mean number of busy servers: arrival rate times holding time."""
+    return lam * hold_s
+
+
+@formula("queue.little_L", words=["little's law", "in flight", "concurrent", "in the system", "at the same time", "being worked on",
+                                  "being processed", "at any moment", "concurrently"],
+    unit="requests", cases=[
     Case({"rps": 1000, "latency_s": 0.2}, {"result": 200}, rel=1e-12, source="Little's law"),
-], asks=[Ask("1,000 requests per second at a latency of 200 ms: how many are in flight?", "result", 200)])
+], asks=[Ask("Users stay 5 minutes and 30 arrive per second. How many are on the site at the same time?", "result", 9000.0),
+    Ask("1,000 requests per second at a latency of 200 ms: how many are in flight?", "result", 200)])
 def little_L(
-    rps: float = param(ge=0, le=1e15, unit="rps", words=["requests per second", "rps", "throughput"]),
-    latency_s: float = param(ge=0, le=1e9, unit="s", words=["latency", "takes", "response time"]),
+    rps: float = param(ge=0, le=1e15, unit="rps", words=["requests per second", "rps", "throughput", "arrive"]),
+    latency_s: float = param(ge=0, le=1e9, unit="s", words=["latency", "takes", "response time", "stay", "stays", "spends"]),
 ) -> float:
     """Mean number in the system by Little's law, L = lambda * W."""
     return rps * latency_s
 
 
-@formula("queue.little_W_s", unit="s", cases=[Case({"L": 200, "rps": 1000}, {"result": 0.2}, rel=1e-12, source="Little's law")])
+@formula("queue.little_W_s", words=["little's law", "how long does a request stay", "time in the system"],
+    unit="s", cases=[Case({"L": 200, "rps": 1000}, {"result": 0.2}, rel=1e-12, source="Little's law")], asks=[
+    Ask("450 requests are in flight and the throughput is 1,500 rps: how long does a request stay, in seconds?", "result", 0.3),
+])
 def little_W_s(
     L: float = param(ge=0, le=1e15, unit="requests", words=["in flight", "in the system"]),
     rps: float = param(gt=0, le=1e15, unit="rps", words=["requests per second", "rps", "throughput"]),
@@ -192,19 +226,27 @@ def little_W_s(
     return L / rps
 
 
-@formula("queue.little_rps", unit="rps", cases=[
+@formula("queue.little_rps", words=["little's law", "throughput", "how many per second", "pool of connections", "connection pool",
+                                    "connections", "max queries per second", "queries per second"],
+    unit="rps", cases=[
     Case({"L": 200, "latency_s": 0.2}, {"result": 1000}, rel=1e-12, source="Little's law"),
+], asks=[
+    Ask("A pool of 64 connections, each query takes 20 ms. What throughput at most?", "result", 3200.0),
 ])
 def little_rps(
-    L: float = param(ge=0, le=1e15, unit="requests", words=["in flight", "threads", "connections"]),
-    latency_s: float = param(gt=0, le=1e9, unit="s", words=["latency", "takes", "response time"]),
+    L: float = param(ge=0, le=1e15, unit="requests", words=["in flight", "threads", "connections", "workers", "at once", "concurrent",
+                                                            "pool of", "pool"]),
+    latency_s: float = param(gt=0, le=1e9, unit="s", words=["latency", "takes", "response time", "each", "per request"]),
 ) -> float:
     """Throughput of L requests in flight by Little's law, lambda = L / W."""
     return L / latency_s
 
 
-@formula("queue.servers_for_blocking", unit="servers", cases=[
+@formula("queue.servers_for_blocking", words=["how many lines", "how many servers", "lines needed"],
+    unit="servers", cases=[
     Case({"erlangs": 8, "blocking": 0.01}, {"result": 15}, rel=1e-12, source="Erlang B: 0.0172 with 14, 0.0091 with 15"),
+], asks=[
+    Ask("20 erlangs and at most 1% blocked: how many lines are needed?", "result", 30),
 ])
 def servers_for_blocking(
     erlangs: float = param(**_ERLANGS), blocking: float = param(gt=0, lt=1, unit="fraction", words=["blocked", "blocking"]),
@@ -217,11 +259,17 @@ def servers_for_blocking(
     return n
 
 
-@formula("queue.servers_for_wait", unit="servers", cases=[
+@formula("queue.servers_for_wait", words=["how many servers", "wait at most", "agents needed", "wait may be", "wait below",
+                                          "mean wait of at most"],
+    unit="servers", cases=[
     Case({"lambda": 8, "mu": 1, "wait_s": 0.1}, {"result": 11}, rel=1e-12, source="mean wait 0.205 s with 10, 0.082 with 11"),
+], asks=[
+    Ask("100 requests per second arrive, a server handles 12 per second and the wait may be 50 ms at "
+        "most: how many servers?", "result", 10),
 ])
 def servers_for_wait(
-    lam: float = param(**_LAMBDA), mu: float = param(**_MU), wait_s: float = param(gt=0, le=1e9, unit="s", words=["wait"]),
+    lam: float = param(**_LAMBDA), mu: float = param(**_MU), wait_s: float = param(gt=0, le=1e9, unit="s", words=["wait", "at most",
+            "waiting"]),
 ) -> int:
     """Fewest servers of an M/M/c queue whose mean wait is at most `wait_s` seconds."""
     erlangs, inverse, n = lam / mu, 1.0, 0

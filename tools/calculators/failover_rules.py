@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 MAY_LOSE: dict[str, tuple[str, bool, str]] = {
     "redis cluster": (
@@ -35,16 +35,20 @@ MAY_LOSE: dict[str, tuple[str, bool, str]] = {
 }
 """Name: (pattern, whether a single failover may lose acknowledged writes in that setting, why)."""
 
-_RATE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["writes", "write rate", "writes per second"]}
+_RATE: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["writes", "write rate", "writes per second", "we write", "rows",
+                                                                      "commits", "orders"]}
 
 
-@formula("failover.lost_writes", unit="writes", cases=[
+@formula("failover.lost_writes", words=["lost writes", "writes are lost", "writes lost", "data loss", "primary dies", "primary crashes"],
+    unit="writes", cases=[
     Case({"write_rps": 2000, "lag_ms": 250}, {"result": 500}, rel=1e-12, source="rate * lag"),
     Case({"write_rps": 2000, "lag_ms": 250, "mode": "sync"}, {"result": 0}, source="acknowledged only when replicated"),
+], asks=[
+    Ask("800 writes per second, the async replica is 1.5 s behind and the primary dies: how many writes are lost?", "result", 1200.0),
 ])
 def lost_writes(
     write_rps: float = param(**_RATE),
-    lag_ms: float = param(ge=0, le=1e9, unit="ms", words=["lag", "replication lag", "behind"]),
+    lag_ms: float = param(ge=0, le=1e9, unit="ms", words=["lag", "replication lag", "behind", "lags", "late"]),
     mode: Literal["async", "sync"] = param("async", words=["mode", "replication"]),
 ) -> float:
     """Acknowledged writes that die with an asynchronous primary: write rate * replication lag; none when
@@ -52,32 +56,46 @@ def lost_writes(
     return write_rps * lag_ms / 1000 if mode == "async" else 0.0
 
 
-@formula("failover.rto_s", unit="s", cases=[
+@formula("failover.rto_s", words=["without a primary", "no primary", "rto", "until the failover", "heartbeat", "time to detect",
+         "detection", "recovery time", "how long are we down"],
+    unit="s", cases=[
     Case({"heartbeat_s": 1, "misses": 3, "election_s": 2, "redirect_s": 5}, {"result": 10}, rel=1e-12,
-         source="3 + 2 + 5")])
+         source="3 + 2 + 5")], asks=[
+    Ask("Health check every 5 s, 2 failed checks, promotion takes 8 s and the DNS TTL is 30 s: how long "
+        "are we without a primary?", "result", 48.0),
+])
 def rto_s(
-    heartbeat_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["heartbeat"]),
-    misses: int = param(3, ge=1, le=1_000, unit="count", words=["misses"]),
-    election_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["election"]),
-    redirect_s: float = param(0.0, ge=0, le=864_000, unit="s", words=["redirect"]),
+    heartbeat_s: float = param(ge=0, le=86_400, unit="s", words=["heartbeat", "health check", "checked every", "ping", "beats"]),
+    misses: int = param(ge=1, le=1_000, unit="count", words=["misses", "missed", "missing", "in a row", "failed checks"]),
+    election_s: float = param(0.0, ge=0, le=86_400, unit="s", words=["election", "promotion", "promote", "promoting", "elect"]),
+    redirect_s: float = param(0.0, ge=0, le=864_000, unit="s", words=["redirect", "dns", "dns ttl", "reconnect", "clients"]),
 ) -> float:
-    """Time without service: detection (heartbeat * misses) + election + redirecting the clients."""
+    """Time without service, the RTO: detection (heartbeat * misses) + election + redirecting the clients.
+
+    What isn't told of the election and the redirection is 0."""
     return heartbeat_s * misses + election_s + redirect_s
 
 
-@formula("failover.rpo_s", unit="s", cases=[
+@formula("failover.rpo_s", words=["rpo", "backup every", "data lost at most", "recovery point"],
+    unit="s", cases=[
     Case({"backup_every_s": 3600}, {"result": 3600}, rel=1e-12, source="everything since the last backup"),
-    Case({"lag_s": 0.25}, {"result": 0.25}, rel=1e-12, source="the replication lag")])
+    Case({"lag_s": 0.25}, {"result": 0.25}, rel=1e-12, source="the replication lag")], asks=[
+    Ask("Backups run every 6 hours and there is no replica. RPO in seconds?", "result", 21600.0),
+])
 def rpo_s(
     lag_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["lag"]),
-    backup_every_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["backup every"]),
+    backup_every_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["backup every", "backups every", "backups run every", "backup",
+                                                                      "snapshot every", "snapshots"]),
 ) -> float:
     """Most data lost, in seconds of writes: the lag of the copy that takes over, or the time since the last backup."""
     return max(lag_s, backup_every_s)
 
 
-@formula("failover.downtime_min_per_yr", unit="min/year", cases=[
-    Case({"failovers_per_year": 12, "rto_s": 30}, {"result": 6}, rel=1e-12, source="12 * 30 s")])
+@formula("failover.downtime_min_per_yr", words=["failovers a year", "failovers per year"],
+    unit="min/year", cases=[
+    Case({"failovers_per_year": 12, "rto_s": 30}, {"result": 6}, rel=1e-12, source="12 * 30 s")], asks=[
+    Ask("20 failovers a year and an RTO of 45 s: how many minutes of downtime a year?", "result", 15.0),
+])
 def downtime_min_per_yr(
     failovers_per_year: float = param(ge=0, le=1e6, unit="count", words=["failovers", "failures a year"]),
     rto_s: float = param(ge=0, le=1e7, unit="s", words=["rto", "each takes"]),
@@ -86,9 +104,13 @@ def downtime_min_per_yr(
     return failovers_per_year * rto_s / 60
 
 
-@formula("failover.partition_lost_writes", unit="writes", cases=[
+@formula("failover.partition_lost_writes", words=["minority side", "partition", "split brain"],
+    unit="writes", cases=[
     Case({"write_rps": 1000, "minority_share": 0.1, "partition_s": 60, "node_timeout_s": 15}, {"result": 1500},
-         rel=1e-12, source="1000 * 0.1 * min(60, 15)")])
+         rel=1e-12, source="1000 * 0.1 * min(60, 15)")], asks=[
+    Ask("1,500 writes per second, a partition of 40 s leaves 20% of the clients on the minority side "
+        "and the node timeout is 10 s: how many writes are lost?", "result", 3000.0),
+])
 def partition_lost_writes(
     write_rps: float = param(**_RATE),
     minority_share: float = param(ge=0, le=1, unit="fraction", words=["minority", "clients on the minority side"]),

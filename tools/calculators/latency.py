@@ -65,7 +65,7 @@ def fibre_rtt_ms(
 
 class LatencyLadder(Params):
     operation: Operation = param("main memory", words=["operation", "reference", "read", "round trip", "seek"])
-    count: int = param(1_000, ge=1, le=1_000_000_000, unit="count",
+    count: int = param(1, ge=1, le=1_000_000_000, unit="count",
                        words=["times", "references", "reads", "seeks", "round trips", "calls", "lookups", "misses"])
     mode: Literal["serial", "parallel"] = param("serial", words=["in parallel", "one after another", "sequentially"])
     width: int = param(10, ge=1, le=1_000_000, unit="count", words=["at once", "at a time", "in flight", "wide"],
@@ -87,6 +87,7 @@ class LatencyLadder(Params):
                   {"total_ms": 30}, rel=1e-12, source="three rounds of 10 ms")],
       asks=[Ask("How long do 1,000 disk seeks take one after another, in ms?", "total_ms", 10_000),
             Ask("What does one main memory reference cost in ns? I mean a count of 1 times.", "total_ns", 100),
+            Ask("How many ms does a million SSD random reads take, one after the other?", "total_ms", 150_000),
             Ask("A request makes 20 round trips: each a datacenter round trip, in serial. How many ms?", "total_ms", 10),
             Ask("64 SSD random read lookups in parallel, 16 at a time: how many ms?", "total_ms", 0.6),
             Ask("One fibre round trip, 1 times, over 5,600 km: the minimum in ms?", "total_ms", 56)])

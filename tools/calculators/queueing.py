@@ -11,21 +11,23 @@ from tools.calculators.erlang import erlang_c, mmc_W_s
 
 class Queue(Params):
     arrival_rps: float = param(80.0, gt=0, le=1e9, unit="rps",
-                               words=["arrive", "arrivals", "requests per second", "incoming", "lambda", "load"])
+                               words=["arrive", "arrivals", "requests per second", "incoming", "lambda", "load", "gets", "receives",
+                                      "come in", "at"])
     service_rps: float = param(100.0, gt=0, le=1e9, unit="rps",
                                words=["serves", "handles", "service rate", "each server", "mu", "capacity", "can do"])
     service_ms: float | None = param(None, gt=0, le=1e9, unit="ms",
-                                     words=["service time", "takes", "each request takes", "per request"],
+                                     words=["service time", "takes", "each request takes", "per request", "each job takes", "each takes"],
                                      help="mean service time of one request; replaces service_rps")
-    servers: int = param(1, ge=1, le=1_000, unit="servers", words=["servers", "workers", "threads", "channels", "instances"])
+    servers: int = param(1, ge=1, le=1_000, unit="servers", words=["servers", "workers", "threads", "channels", "instances", "agents",
+                                                                   "lanes", "cashiers"])
     queue_limit: int | None = param(None, ge=0, le=1_000, unit="requests",
                                     words=["queue of", "queue limit", "waiting places", "buffer"],
                                     help="places to wait; none: no limit; 0: who finds all servers busy is lost")
 
 
 @tool("queue", group="A",
-      words=["queue", "utilisation", "utilized", "waiting time", "erlang", "mm1", "m/m/c", "hockey stick", "how many servers",
-             "blocked", "latency under load", "busy"],
+      words=["queue", "utilisation", "utilized", "waiting time", "erlang", "mm1", "m/m/c", "hockey stick",
+             "blocked", "latency under load", "busy", "mean response time", "mean wait"],
       example={"arrival_rps": 99, "service_rps": 100},
       cases=[
           Case({"arrival_rps": 80, "service_rps": 100}, {"W_ms": 50.0, "p99_ms": 230.2585}, rel=1e-6, source="M/M/1"),
@@ -40,6 +42,8 @@ class Queue(Params):
           Ask("10 workers with a service time of 1 s and 8 rps arriving: what is the chance to wait?", "p_wait", 0.40918),
           Ask("8 rps arrive, a request takes 1000 ms, there are 10 servers and a queue of 0. What share is blocked?",
               "blocking", 0.12166),
+          Ask("A server needs 4 ms per request and gets 200 rps: what is the mean response time in ms?", "W_ms", 20),
+          Ask("3 workers, each job takes 500 ms and 4.5 jobs per second arrive: how many ms is the mean wait?", "Wq_ms", 378.505, 0.001),
           Ask("How busy are 4 servers that each serve 50 rps when 170 rps arrive?", "utilisation", 0.85),
       ])
 def queue(p: Queue, seed: int) -> ToolResult:

@@ -8,10 +8,11 @@ from typing import Any
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 from tools.calculators.availability import k_of_n
 
-_N: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["replicas", "nodes", "N", "copies"]}
+_N: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["replicas", "nodes", "N", "copies", "members", "n", "cluster of",
+                                                                          "group of"]}
 _R: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["read quorum", "R", "reads from", "read"]}
 _W: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["write quorum", "W", "writes to", "write"]}
-_A: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["availability", "available", "uptime", "each"]}
+_A: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["availability", "available", "uptime", "each", "is up", "up"]}
 
 
 @formula("quorum.overlap", cases=[
@@ -24,7 +25,8 @@ def overlap(N: int = param(**_N), R: int = param(**_R), W: int = param(**_W)) ->
     return R + W > N
 
 
-@formula("quorum.stale_probability", unit="fraction", cases=[
+@formula("quorum.stale_probability", words=["stale read", "miss the newest write", "read miss", "old value"],
+    unit="fraction", cases=[
     Case({"N": 3, "R": 1, "W": 1}, {"result": 2 / 3}, rel=1e-9, source="P. Bailis et al., VLDB 5(8), 2012"),
     Case({"N": 5, "R": 2, "W": 2}, {"result": 0.3}, rel=1e-9, source="C(3,2) / C(5,2)"),
     Case({"N": 3, "R": 2, "W": 2}, {"result": 0.0}, abs=1e-12, source="R + W > N"),
@@ -53,27 +55,39 @@ def stale_probability_at(
         for left in range(R, N - W + 1))
 
 
-@formula("quorum.majority", unit="replicas", cases=[
+@formula("quorum.majority", words=["majority", "quorum size", "raft", "how many votes", "acks does a write need"],
+    unit="replicas", cases=[
     Case({"N": 5}, {"result": 3}, source="floor(N/2) + 1"), Case({"N": 4}, {"result": 3}, source="floor(N/2) + 1"),
+], asks=[
+    Ask("How many votes make a majority of 9 nodes?", "result", 5.0),
 ])
 def majority(N: int = param(**_N)) -> int:
     """Smallest majority of N replicas: floor(N/2) + 1."""
     return N // 2 + 1
 
 
-@formula("quorum.tolerates", unit="replicas", cases=[
+@formula("quorum.tolerates", words=["can die", "may die", "can fail", "may fail", "can we lose", "can crash", "lose quorum",
+         "failures tolerated", "raft", "etcd", "zookeeper", "survive", "replicas can fail", "majority writes", "majority left"],
+    unit="replicas", cases=[
     Case({"N": 5}, {"result": 2}, source="majority quorum"), Case({"N": 4}, {"result": 1}, source="no better than 3"),
+], asks=[
+    Ask("A raft group of 9: how many members can fail before it stops?", "result", 4.0),
+    Ask("How many nodes can we lose in an etcd cluster of 5?", "result", 2.0),
 ])
 def tolerates(N: int = param(**_N)) -> int:
     """How many of N replicas may fail while a majority is left: floor((N-1)/2)."""
     return (N - 1) // 2
 
 
-@formula("quorum.availability", unit="fraction", cases=[
+@formula("quorum.availability", words=["majority up", "quorum available", "chance the cluster works", "enough nodes are up", "quorum of"],
+    unit="fraction", cases=[
     Case({"N": 5, "quorum": 3, "a": 0.99}, {"result": 0.99999015}, rel=1e-8, source="binomial"),
+], asks=[
+    Ask("7 replicas that are each up 95%, and a quorum of 4 is needed: how likely is it there?", "result", 0.999807, 1e-05),
 ])
 def availability(
-    N: int = param(**_N), quorum: int = param(ge=1, le=100, unit="replicas", words=["quorum", "at least"]),
+    N: int = param(**_N), quorum: int = param(ge=1, le=100, unit="replicas", words=["quorum", "at least", "majority of", "needed",
+                                                                                    "need", "must be up", "enough"]),
     a: float = param(**_A),
 ) -> float:
     """Chance that at least `quorum` of N independent replicas are up."""

@@ -1,4 +1,4 @@
-"""Rate-limit formulas: what a limiter admits of a trace, envelopes, estimates, waits, memory, errors of many nodes."""
+"""Rate-limit formulas of one limiter: what it admits of a trace, envelopes, estimates, waits, memory. Knows no second node."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ _NOTES = {"limit": 100, "window_s": 60, "trace": "100@59s,100@61s (seed example)
 _FIRST_HIT = {"limit": 100, "window_s": 60, "trace": "1@0,99@59.9,100@60.1"}
 _DEFINITION = "algorithm definition"
 
-_LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota"]}
-_WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
+LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": ["limit", "allowed", "quota", "allows", "may send", "req"]}
+WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
 _R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
-_RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted"]}
-_NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["nodes", "gateways", "instances"]}
-_SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
+RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load",
+                                                                     "sends", "come in"]}
+SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
 
 
-@formula("ratelimit.fixed_aligned", unit="requests", cases=[Case(_NOTES, {"result": 200}, source=_DEFINITION)])
+@formula("ratelimit.fixed_aligned", words=["fixed window"],
+    unit="requests", cases=[Case(_NOTES, {"result": 200}, source=_DEFINITION)])
 def fixed_aligned(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE),
 ) -> int:
     """Requests of a trace that a fixed window aligned to the clock admits."""
     return _by_window(limiters.fixed_aligned, limit, window_s, trace)
@@ -37,17 +38,18 @@ def fixed_aligned(
     Case(_NOTES, {"result": 100}, source="limits 5.8.0 FixedWindow"),
 ])
 def fixed_from_first(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE),
 ) -> int:
     """Requests of a trace that a fixed window opened by its first request admits."""
     return _by_window(limiters.fixed_from_first, limit, window_s, trace)
 
 
-@formula("ratelimit.log", unit="requests", cases=[
+@formula("ratelimit.log", words=["sliding log"],
+    unit="requests", cases=[
     Case(_NOTES, {"result": 100}, source=f"{_DEFINITION}; limits 5.8.0 MovingWindow agrees"),
     Case(_FIRST_HIT, {"result": 101}, source="limits 5.8.0 MovingWindow"),
 ])
-def log(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def log(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Requests of a trace that a sliding log admits; an entry exactly one window old still counts."""
     return _by_window(limiters.sliding_log, limit, window_s, trace)
 
@@ -55,14 +57,14 @@ def log(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace:
 @formula("ratelimit.counter", unit="requests", cases=[
     Case(_NOTES, {"result": 102}, source=f"{_DEFINITION}; limits 5.8.0 SlidingWindowCounter agrees"),
 ])
-def counter(limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def counter(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Requests of a trace that a sliding-window counter admits (passes while its estimate is below the limit)."""
     return _by_window(limiters.sliding_counter, limit, window_s, trace)
 
 
 @formula("ratelimit.token", unit="requests", cases=[Case(_NOTES, {"result": 103}, source=_DEFINITION)])
 def token(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> int:
     """Requests of a trace that a token bucket admits, full at first; N = 0 and R = 0 mean limit and limit/window."""
@@ -73,7 +75,7 @@ def token(
     Case(_NOTES, {"result": 103}, source=f"{_DEFINITION}: a token bucket upside down"),
 ])
 def leaky_meter(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> int:
     """Requests of a trace that a leaky bucket used as a meter admits, empty at first."""
@@ -84,7 +86,7 @@ def leaky_meter(
     Case(_NOTES, {"admitted": 103, "longest_wait_s": 59.4, "worst_window": 101}, rel=1e-9, source=_DEFINITION),
 ])
 def leaky_queue(
-    limit: int = param(100, **_LIMIT), window_s: float = param(60.0, **_WINDOW), trace: str = param(**_TRACE),
+    limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
     N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
 ) -> dict[str, float]:
     """Leaky bucket as a queue: requests admitted, longest wait (s), and most that leave in any closed window."""
@@ -99,19 +101,24 @@ def leaky_queue(
     Case({"window_s": 60, "trace": "100@59s,100@61s"}, {"result": 200}, source="counting"),
     Case({"window_s": 1, "trace": "100@59s,100@61s"}, {"result": 100}, source="counting"),
 ])
-def max_rolling(window_s: float = param(**_WINDOW), trace: str = param(**_TRACE)) -> int:
+def max_rolling(window_s: float = param(**WINDOW), trace: str = param(**_TRACE)) -> int:
     """Most requests of a trace, unlimited, within any closed interval of one window's length."""
     stream = arrivals.parse_trace(trace)
     return limiters.worst_window(stream.times_ms, stream.costs, _ms(window_s))
 
 
-@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count"], cases=[
+@formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter",
+                                                               "weighted count"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
+], asks=[
+    Ask("A sliding window counter over 60 s had 90 requests in the previous window and has 10 so far, "
+        "45 s into the current one. What is the estimate?", "result", 32.5),
 ])
 def counter_estimate(
-    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window"]),
-    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one"]),
-    elapsed_s: float = param(words=["elapsed", "into the", "passed"], **_SECONDS), window_s: float = param(**_WINDOW),
+    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute"]),
+    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now"]),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **SECONDS),
+            window_s: float = param(**WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
     if elapsed_s > window_s:
@@ -120,12 +127,16 @@ def counter_estimate(
     return prev * (window_s - elapsed_s) / window_s + curr
 
 
-@formula("ratelimit.counter_worst_rolling", unit="requests", cases=[
+@formula("ratelimit.counter_worst_rolling", words=["sliding counter worst", "worst rolling window"],
+    unit="requests", cases=[
     Case({"limit": 100, "window_s": 60}, {"result": 199}, source=f"{_DEFINITION}, burst 1 s before the boundary"),
     Case({"limit": 100, "window_s": 60, "lead_s": 0.5}, {"result": 200}, source=f"{_DEFINITION}; 2L is reached"),
+], asks=[
+    Ask("Sliding window counter with a limit of 1,000 in a window of 60 s and a burst 3 s before the "
+        "boundary: how many at worst in a rolling minute?", "result", 1950),
 ])
 def counter_worst_rolling(
-    limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
+    limit: int = param(**LIMIT), window_s: float = param(**WINDOW),
     lead_s: float = param(0.0, ge=0, le=86_400, unit="s", words=["before the boundary"], help="0 means window / 60"),
 ) -> int:
     """Most that a sliding counter passes in a rolling window after a full burst `lead_s` before a boundary."""
@@ -133,49 +144,66 @@ def counter_worst_rolling(
     return 2 * limit - limit * lead // _ms(window_s)
 
 
-@formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge"],
-         cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)])
-def fixed_worst(limit: int = param(**_LIMIT)) -> int:
+@formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge", "twice the limit", "boundary"],
+         cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)], asks=[
+    Ask("A fixed window allows 250 a minute: what is the worst case across the window edge?", "result", 500),
+])
+def fixed_worst(limit: int = param(**LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
 
 
-@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most"], cases=[
+@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through"], cases=[
     Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
-], asks=[Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
+], asks=[Ask("Bucket size 40, refill 5 per second: how many requests at most in one minute?", "result", 340),
+    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
 def token_max(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**_R),
-    T_s: float = param(words=["in", "during", "interval"], **_SECONDS),
+    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
 ) -> float:
     """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T."""
     return N + R_per_s * T_s
 
 
-@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After"], cases=[
+@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "retry after", "bucket is empty",
+                                                    "wait for a token"], cases=[
     Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
+], asks=[
+    Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
+        "Retry-After say, in seconds?", "result", 2.5),
 ])
 def token_wait_s(
-    tokens: float = param(ge=0, le=1e12, unit="tokens", words=["left", "tokens left"]),
-    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs"]),
+    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining"]),
+    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs", "costs", "takes", "worth"]),
     R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["rate", "refill"]),
 ) -> float:
-    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0."""
+    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0.
+
+    Without `tokens` the bucket is empty."""
     return max(cost - tokens, 0.0) / R_per_s
 
 
-@formula("ratelimit.token_burst_s", unit="s", cases=[
+@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject",
+         "run out of tokens", "until it rejects"],
+    unit="s", cases=[
     Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
+], asks=[
+    Ask("A full bucket of 300 tokens refills at 20 per second and 80 per second are offered: after how "
+        "many seconds does the bucket run dry?", "result", 5.0),
 ])
 def token_burst_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket"]), R_per_s: float = param(**_R),
-    offered_rps: float = param(**_RPS),
+    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**_R),
+    offered_rps: float = param(**RPS),
 ) -> float | None:
     """How long a full bucket carries a load above its rate: N / (offered - R); None when it lasts for ever."""
     return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
 
 
-@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait"], cases=[
+@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait", "in front of me", "how long do i wait"], cases=[
     Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("A leaky bucket drains 8 per second and 120 requests are queued ahead: how long does the next "
+        "one wait, in seconds?", "result", 15.0),
 ])
 def queue_wait_s(
     ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),
@@ -185,27 +213,34 @@ def queue_wait_s(
     return ahead / R_per_s
 
 
-@formula("ratelimit.queue_max", unit="requests", cases=[
+@formula("ratelimit.queue_max", words=["leaky queue", "leave the queue", "leaves the leaky bucket"],
+    unit="requests", cases=[
     Case({"R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 101}, source="departures are 1/R apart"),
+], asks=[
+    Ask("At most how many leave a leaky queue that drains 5 per second in 10 s?", "result", 51),
 ])
-def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **_SECONDS)) -> int:
+def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **SECONDS)) -> int:
     """Most requests that leave a leaky queue in any closed T seconds, whatever its size: floor(R*T) + 1."""
     return math.floor(round(R_per_s * T_s, 9)) + 1
 
 
-@formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps"], cases=[
+@formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
 ], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
-def log_entries(rps: float = param(**_RPS), window_s: float = param(**_WINDOW)) -> float:
+def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) -> float:
     """Timestamps that a sliding log holds at a steady admitted rate: rate * window."""
     return rps * window_s
 
 
-@formula("ratelimit.log_memory_bytes", unit="bytes", cases=[
+@formula("ratelimit.log_memory_bytes", words=["memory of the log", "memory of a sliding log", "bytes of timestamps", "how much memory"],
+    unit="bytes", cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 4_800_000}, source="8-byte timestamps"),
+], asks=[
+    Ask("Sliding log limiter: 100 rps a client, 60 s window, 20,000 clients and 8 bytes per timestamp. "
+        "How many bytes?", "result", 960000000.0),
 ])
 def log_memory_bytes(
-    rps: float = param(**_RPS), window_s: float = param(**_WINDOW),
+    rps: float = param(**RPS), window_s: float = param(**WINDOW),
     entry_bytes: float = param(8.0, gt=0, le=10_000, unit="bytes", words=["per timestamp", "entry"]),
     clients: float = param(1.0, ge=1, le=1e10, unit="users", words=["clients", "keys", "users"]),
 ) -> float:
@@ -213,73 +248,15 @@ def log_memory_bytes(
     return rps * window_s * entry_bytes * clients
 
 
-@formula("ratelimit.reset_s", unit="s", cases=[
+@formula("ratelimit.reset_s", words=["window resets", "reset header", "until the window resets", "next window"],
+    unit="s", cases=[
     Case({"now_s": 59, "window_s": 60}, {"result": 1.0}, source="arithmetic"),
+], asks=[
+    Ask("60 s windows on the clock, it is second 47 now: how many seconds until the window resets?", "result", 13.0),
 ])
-def reset_s(now_s: float = param(words=["now", "at"], **_SECONDS), window_s: float = param(**_WINDOW)) -> float:
+def reset_s(now_s: float = param(words=["now", "at"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
-
-
-@formula("ratelimit.race_extra", unit="requests", cases=[
-    Case({"nodes": 10}, {"result": 9}, source="k nodes read limit - 1 at once; one place was left"),
-], asks=[Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7)])
-def race_extra(nodes: int = param(**_NODES)) -> int:
-    """Most requests too many when k nodes read the same count before any of them increments: k - 1."""
-    return nodes - 1
-
-
-@formula("ratelimit.local_quota", cases=[
-    Case({"limit": 100, "offered": [91, 3, 3, 3]}, {"admitted": 34, "wrongly_refused": 66}, source="25 a node"),
-])
-def local_quota(
-    limit: int = param(**_LIMIT),
-    offered: tuple[float, ...] = param(min_length=1, max_length=10_000, unit="requests", words=["each node"]),
-) -> dict[str, float]:
-    """Quotas of limit/k: requests admitted in a window, and refused though the whole limit had room."""
-    if any(not 0 <= each <= 1e12 for each in offered):
-        raise ToolError("ratelimit.local_quota: every entry of offered must lie between 0 and 1e12.")
-    share, extra = divmod(limit, len(offered))
-    admitted = sum(min(each, share + (node < extra)) for node, each in enumerate(offered))
-    return {"admitted": admitted, "wrongly_refused": min(limit, sum(offered)) - admitted}
-
-
-@formula("ratelimit.sync_extra", unit="requests", cases=[
-    Case({"limit": 100, "nodes": 10, "offered_rps": 400, "sync_s": 0.1}, {"result": 36.0}, source="derived"),
-    Case({"limit": 100, "nodes": 2, "offered_rps": 1e6, "sync_s": 10}, {"result": 100.0}, source="derived"),
-])
-def sync_extra(
-    limit: int = param(**_LIMIT), nodes: int = param(**_NODES), offered_rps: float = param(**_RPS),
-    sync_s: float = param(words=["sync", "every"], **_SECONDS),
-) -> float:
-    """Most that local counters exchanged every sync_s admit too much in a window: min((k-1)*L, (1-1/k)*rate*sync).
-
-    Even traffic: what passes unseen in one interval is split over k nodes, of which each sees its own part only."""
-    return min((nodes - 1) * float(limit), (1 - 1 / nodes) * offered_rps * sync_s)
-
-
-@formula("ratelimit.stuck_keys", unit="keys", cases=[
-    Case({"clients": 1_000_000, "crash_per_million": 1, "windows": 1_440}, {"result": 1_438.964}, rel=1e-6,
-         source="binomial"),
-])
-def stuck_keys(
-    clients: float = param(ge=0, le=1e12, unit="users", words=["clients", "keys", "users"]),
-    crash_per_million: float = param(ge=0, lt=1e6, unit="count", words=["crash", "per million"]),
-    windows: int = param(ge=0, le=1_000_000_000, unit="count", words=["windows", "opened"]),
-) -> float:
-    """Expected keys that never expire, when INCR and EXPIRE are parted by a crash with that chance a window."""
-    return clients * abs(math.expm1(windows * math.log1p(-crash_per_million / 1e6)))
-
-
-@formula("ratelimit.fail_open_extra", unit="requests", cases=[
-    Case({"offered_rps": 400, "limit": 100, "window_s": 1, "outage_s": 3}, {"result": 900.0}, source="arithmetic"),
-])
-def fail_open_extra(
-    offered_rps: float = param(**_RPS), limit: int = param(**_LIMIT), window_s: float = param(**_WINDOW),
-    outage_s: float = param(words=["outage", "down"], **_SECONDS),
-) -> float:
-    """Requests above the limit that pass when the limiter fails open: (offered - limit/window) * outage, at least 0."""
-    return max(offered_rps - limit / window_s, 0.0) * outage_s
 
 
 def _by_window(admit: Callable[..., Any], limit: int, window_s: float, trace: str) -> int:

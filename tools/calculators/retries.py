@@ -10,13 +10,22 @@ from tools.base import Ask, Case, ToolError, formula, param
 SRE = "Google SRE Book, ch. 22 (Addressing Cascading Failures)"
 AWS = "M. Brooker, Timeouts, retries and backoff with jitter, AWS Builders' Library"
 
-_ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer"]}
-_LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep"]}
-_FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails"]}
+_ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer", "attempts each"]}
+_LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops"]}
+_FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing",
+                                                                         "flaky", "time out", "times out"]}
 _SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
+_BASE: dict[str, Any] = {**_SECONDS, "words": ["base", "first wait", "starts at", "starts with", "first delay", "initial",
+                                               "starting at", "from"]}
+_FACTOR: dict[str, Any] = {"ge": 1, "le": 1_000, "unit": "times", "words": ["factor", "multiplier", "doubles", "doubling", "triples",
+                                                                            "grows"]}
+_CAP: dict[str, Any] = {**_SECONDS, "words": ["cap", "at most", "maximum", "max", "capped", "never more", "up to"]}
+_RETRIES: dict[str, Any] = {"ge": 0, "le": 10_000, "unit": "retries", "words": ["retries", "n", "waits", "retry"]}
+UNCAPPED = 1e9
 
 
-@formula("retry.amplification", unit="calls", words=["retry amplification"], cases=[
+@formula("retry.amplification", unit="calls", words=["retry amplification", "retries multiply", "calls at the bottom", "layers",
+                                                     "each layer tries"], cases=[
     Case({"attempts_per_layer": 4, "layers": 3}, {"result": 64}, source=SRE),
     Case({"attempts_per_layer": 3, "layers": 5}, {"result": 243}, source=AWS),
 ], asks=[Ask("How many calls reach the database when each of 3 layers makes 4 attempts?", "result", 64),
@@ -41,10 +50,30 @@ def amplification_mixed(attempts: list[int] = param(min_length=1, max_length=100
     return math.prod(attempts)
 
 
-@formula("retry.expected_calls", unit="calls", cases=[
+@formula("retry.after_retries", words=[
+    "retries", "after retries", "error rate after retries", "still fails", "retried", "with retries", "two retries", "one retry",
+], cases=[
+    Case({"p_fail": 0.1, "retries": 2}, {"success": 0.999, "failure": 0.001}, rel=1e-9, source="0.1^3: a first try and two more"),
+], asks=[
+    Ask("8% of the calls fail and each is retried twice. What share still fails?", "failure", 0.000512),
+    Ask("A flaky call fails 30% of the time, with 3 retries: how likely does it succeed?", "success", 0.9919),
+])
+def after_retries(
+    p_fail: float = param(**_FAIL), retries: int = param(ge=0, le=1_000, unit="retries", words=["retries", "retry", "retried",
+                                                                                                "more times"]),
+) -> dict[str, float]:
+    """Success and failure of a call that is tried once and then retried, failures independent: failure = p^(retries + 1)."""
+    failure = p_fail ** (retries + 1)
+    return {"success": 1 - failure, "failure": failure}
+
+
+@formula("retry.expected_calls", words=["calls on average", "mean calls", "expected calls", "extra load of retries"],
+    unit="calls", cases=[
     Case({"p_fail": 0.1, "attempts": 3}, {"result": 1.11}, rel=1e-12, source="1 + 0.1 + 0.01"),
     Case({"p_fail": 1, "attempts": 4, "layers": 3}, {"result": 64}, rel=1e-12, source="everything fails"),
-    Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 1.875}, rel=1e-12, source="(1 - 0.5^4) / 0.5")])
+    Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 1.875}, rel=1e-12, source="(1 - 0.5^4) / 0.5")], asks=[
+    Ask("A call fails 25% of the time and there are 4 attempts: how many calls on average?", "result", 1.328125),
+])
 def expected_calls(
     p_fail: float = param(**_FAIL), attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
     layers: int = param(1, ge=1, le=20, **_LAYERS),
@@ -54,9 +83,14 @@ def expected_calls(
     return float(tries) if p_fail == 1 else (1 - p_fail**tries) / (1 - p_fail)
 
 
-@formula("retry.success", unit="fraction", cases=[
+@formula("retry.success", words=["attempts", "tries", "succeed in the end", "request succeeds",
+         "call fails"],
+    unit="fraction", cases=[
     Case({"p_fail": 0.1, "attempts": 3}, {"result": 0.999}, rel=1e-12, source="1 - 0.1^3"),
-    Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 0.9375}, rel=1e-12, source="1 - 0.5^4")])
+    Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 0.9375}, rel=1e-12, source="1 - 0.5^4")], asks=[
+    Ask("Calls fail 10% of the time and the client makes 4 attempts. How likely does the request "
+        "succeed in the end?", "result", 0.9999, 1e-06),
+])
 def success(
     p_fail: float = param(**_FAIL), attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
     layers: int = param(1, ge=1, le=20, **_LAYERS),
@@ -65,9 +99,12 @@ def success(
     return float(1 - p_fail ** (attempts**layers))
 
 
-@formula("retry.attempts_for", unit="attempts", cases=[
+@formula("retry.attempts_for", words=["how many attempts", "how many tries", "attempts needed", "retries needed"],
+    unit="attempts", cases=[
     Case({"p_fail": 0.1, "target": 0.999}, {"result": 3}, source="1 - 0.1^3"),
-    Case({"p_fail": 0.01, "target": 0.99999}, {"result": 3}, source="1 - 0.01^2 is four nines only")])
+    Case({"p_fail": 0.01, "target": 0.99999}, {"result": 3}, source="1 - 0.01^2 is four nines only")], asks=[
+    Ask("A call fails 5% of the time. How many attempts do I need for a success of 99.99%?", "result", 4),
+])
 def attempts_for(
     p_fail: float = param(gt=0, lt=1, unit="fraction", words=["fail", "failure rate"]),
     target: float = param(gt=0, lt=1, unit="fraction", words=["target", "success"]),
@@ -76,9 +113,12 @@ def attempts_for(
     return max(1, math.ceil(math.log1p(-target) / math.log(p_fail) - 1e-9))
 
 
-@formula("retry.budget_amplification", unit="calls", cases=[
+@formula("retry.budget_amplification", words=["retry budget", "load grow at worst", "amplification with a budget", "retry budget of"],
+    unit="calls", cases=[
     Case({"budget": 0.1}, {"result": 1.1}, rel=1e-12, source=f"{SRE}: 10% budget"),
-    Case({"budget": 0.1, "layers": 3}, {"result": 1.331}, rel=1e-12, source="1.1^3")])
+    Case({"budget": 0.1, "layers": 3}, {"result": 1.331}, rel=1e-12, source="1.1^3")], asks=[
+    Ask("A retry budget of 20% on 3 layers: how much can the load grow at worst?", "result", 1.728),
+])
 def budget_amplification(
     budget: float = param(ge=0, le=100, unit="fraction", words=["budget", "retry budget"]),
     layers: int = param(1, ge=1, le=100, **_LAYERS),
@@ -87,9 +127,12 @@ def budget_amplification(
     return float((1 + budget) ** layers)
 
 
-@formula("retry.safe_load_rps", unit="rps", cases=[
+@formula("retry.safe_load_rps", words=["safe load", "recovers by itself", "without a retry storm"],
+    unit="rps", cases=[
     Case({"capacity_rps": 1000, "attempts": 4}, {"result": 250}, rel=1e-12, source="1000 / 4"),
-    Case({"capacity_rps": 1000, "attempts": 4, "layers": 3}, {"result": 15.625}, rel=1e-12, source="1000 / 64")])
+    Case({"capacity_rps": 1000, "attempts": 4, "layers": 3}, {"result": 15.625}, rel=1e-12, source="1000 / 64")], asks=[
+    Ask("Capacity 3,000 rps and 3 attempts per request: up to which load does it recover by itself?", "result", 1000.0),
+])
 def safe_load_rps(
     capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles"]),
     attempts: int = param(ge=1, le=1_000, **_ATTEMPTS), layers: int = param(1, ge=1, le=20, **_LAYERS),
@@ -98,16 +141,16 @@ def safe_load_rps(
     return float(capacity_rps / attempts**layers)
 
 
-@formula("retry.backoff_s", unit="s", words=["exponential backoff"], cases=[
+@formula("retry.backoff_s", unit="s", words=["exponential backoff", "backoff", "waits between retries", "delay before"], cases=[
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": [1, 2, 4, 8, 16, 32, 60, 60]},
          source="capped exponential"),
     Case({"base": 0.5, "factor": 3, "cap": 10, "n": 4}, {"result": [0.5, 1.5, 4.5, 10]}, rel=1e-12,
          source="capped exponential")])
 def backoff_s(
-    base: float = param(1.0, **_SECONDS, words=["base", "first wait", "starts at"]),
-    factor: float = param(2.0, ge=1, le=1_000, words=["factor", "multiplier"]),
-    cap: float = param(60.0, **_SECONDS, words=["cap", "at most", "maximum"]),
-    n: int = param(5, ge=0, le=10_000, unit="count", words=["retries", "n"]),
+    base: float = param(**_BASE),
+    factor: float = param(2.0, **_FACTOR),
+    cap: float = param(UNCAPPED, **_CAP),
+    n: int = param(**_RETRIES),
 ) -> list[float]:
     """Waits before each of n retries without jitter: min(cap, base * factor^i)."""
     waits, wait = [], base
@@ -117,14 +160,17 @@ def backoff_s(
     return waits
 
 
-@formula("retry.backoff_total_s", unit="s", cases=[
+@formula("retry.backoff_total_s", words=["total wait", "waits altogether", "waits in total", "backoff in total", "total backoff",
+                                         "sum of the waits", "sum of all waits", "waits together", "sum"],
+    unit="s", cases=[
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": 183}, rel=1e-12, source="sum"),
     Case({"base": 1, "factor": 2, "cap": 60, "n": 8, "jitter": "full"}, {"result": 91.5}, rel=1e-12,
-         source="half on average")])
+         source="half on average")], asks=[
+    Ask("Backoff starts with 0.5 s and doubles for 6 retries. How long are all waits together, in seconds?", "result", 31.5),
+])
 def backoff_total_s(
-    base: float = param(1.0, **_SECONDS, words=["base"]), factor: float = param(2.0, ge=1, le=1_000, words=["factor"]),
-    cap: float = param(60.0, **_SECONDS, words=["cap", "maximum"]),
-    n: int = param(5, ge=0, le=10_000, words=["retries"]),
+    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
+    n: int = param(**_RETRIES),
     jitter: Literal["none", "full", "equal"] = param("none", words=["jitter"]),
 ) -> float:
     """All waits of n retries together; on average with full jitter (0..w) a half, with equal jitter (w/2..w) three
@@ -132,7 +178,8 @@ def backoff_total_s(
     return math.fsum(backoff_s(base, factor, cap, n)) * {"none": 1.0, "full": 0.5, "equal": 0.75}[jitter]
 
 
-@formula("retry.jitter_bounds_s", unit="s", cases=[
+@formula("retry.jitter_bounds_s", words=["jitter"],
+    unit="s", cases=[
     Case({"base": 1, "cap": 60, "n": 4, "jitter": "full"}, {"result": [[0, 1], [0, 2], [0, 4], [0, 8]]}, rel=1e-12,
          source=AWS),
     Case({"base": 1, "cap": 60, "n": 3, "jitter": "equal"}, {"result": [[0.5, 1], [1, 2], [2, 4]]}, rel=1e-12,
@@ -140,9 +187,8 @@ def backoff_total_s(
     Case({"base": 1, "cap": 20, "n": 4, "jitter": "decorrelated"}, {"result": [[1, 3], [1, 9], [1, 20], [1, 20]]},
          rel=1e-12, source=AWS)])
 def jitter_bounds_s(
-    base: float = param(1.0, **_SECONDS, words=["base"]), factor: float = param(2.0, ge=1, le=1_000, words=["factor"]),
-    cap: float = param(60.0, **_SECONDS, words=["cap", "maximum"]),
-    n: int = param(5, ge=0, le=10_000, words=["retries"]),
+    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
+    n: int = param(**_RETRIES),
     jitter: Literal["none", "full", "equal", "decorrelated"] = param("full", words=["jitter"]),
 ) -> list[list[float]]:
     """Least and most of each wait: full 0..w, equal w/2..w, decorrelated base..3 times the last wait (capped)."""
@@ -153,23 +199,29 @@ def jitter_bounds_s(
     return [[low * wait, wait] for wait in backoff_s(base, factor, cap, n)]
 
 
-@formula("retry.worst_latency_s", unit="s", cases=[
-    Case({"timeout_s": 1, "attempts": 4, "base": 1, "cap": 60}, {"result": 11}, rel=1e-12, source="4 * 1 + 1 + 2 + 4")])
+@formula("retry.worst_latency_s", words=["longest time", "caller waits", "worst latency", "gives up after", "timeout", "timeouts"],
+    unit="s", cases=[
+    Case({"timeout_s": 1, "attempts": 4, "base": 1, "cap": 60}, {"result": 11}, rel=1e-12, source="4 * 1 + 1 + 2 + 4")], asks=[
+    Ask("Timeout of 3 s, 4 attempts and a backoff that starts at 1 s: how long until the caller gives "
+        "up, in seconds?", "result", 19.0),
+])
 def worst_latency_s(
-    timeout_s: float = param(gt=0, le=1e6, unit="s", words=["timeout"]),
+    timeout_s: float = param(gt=0, le=1e6, unit="s", words=["timeout", "times out after", "deadline"]),
     attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
-    base: float = param(0.0, **_SECONDS, words=["base", "backoff"]),
-    factor: float = param(2.0, ge=1, le=1_000, words=["factor"]),
-    cap: float = param(60.0, **_SECONDS, words=["cap"]),
+    base: float = param(0.0, **{**_BASE, "words": [*_BASE["words"], "backoff", "backoff of"]}),
+    factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
 ) -> float:
     """Longest time until the last try has timed out: attempts * timeout + backoffs. A caller must wait at least so
     long."""
     return attempts * timeout_s + math.fsum(backoff_s(base, factor, cap, attempts - 1))
 
 
-@formula("retry.overload_served", unit="fraction", cases=[
+@formula("retry.overload_served", words=["load shedding", "sheds", "overloaded", "overload", "share served"],
+    unit="fraction", cases=[
     Case({"load_rps": 1250, "capacity_rps": 1000}, {"result": 0.8}, rel=1e-12, source="1000 / 1250"),
-    Case({"load_rps": 800, "capacity_rps": 1000}, {"result": 1.0}, source="below capacity")])
+    Case({"load_rps": 800, "capacity_rps": 1000}, {"result": 1.0}, source="below capacity")], asks=[
+    Ask("4,000 rps arrive and the capacity is 2,500 rps; the rest is shed. What share is served?", "result", 0.625),
+])
 def overload_served(
     load_rps: float = param(gt=0, le=1e12, unit="rps", words=["load", "arrive"]),
     capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles"]),

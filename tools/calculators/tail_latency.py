@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.latency_mix import LatencyMix, crossing, leaf_share
 
 PAPER = "J. Dean, L. A. Barroso, The Tail at Scale, CACM 56(2), 2013"
@@ -19,30 +19,42 @@ TABLE_2 = {"idle": {50: (19, 16), 90: (38, 29), 99: (67, 42), 99.9: (98, 61)},
 BIGTABLE_HEDGE = {"plain_p999_ms": 1_800, "hedged_p999_ms": 74, "hedge_after_ms": 10, "extra_requests": 0.02}
 """Measured for reading 1,000 keys spread over 100 servers."""
 
-_P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow"]}
-_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n"]}
+_P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow", "is slow", "slower than"]}
+_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n", "servers", "shards", "backends", "leaves",
+                                                                         "calls", "parallel calls"]}
 _Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile", "percentile", "p"]}
 _C: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["correlation", "correlated", "shared cause"]}
 
 
-@formula("tail.fanout_slow", unit="fraction", cases=[
+@formula("tail.fanout_slow", words=["fan-out", "fans out", "share of requests is slow", "at least one slow",
+         "hits a slow server"],
+    unit="fraction", cases=[
     Case({"p": 0.0001, "n": 2000}, {"result": 0.18128}, abs=1e-4, source=f"{PAPER}: almost one in five"),
     Case({"p": 0.01, "n": 100}, {"result": 0.63397}, abs=1e-5, source=f"{PAPER}: 63%"),
+], asks=[
+    Ask("1 in 500 calls is slow and a page makes 80 parallel calls: what share of the pages is slow?", "result", 0.148),
 ])
 def fanout_slow(p: float = param(**_P), n: int = param(**_N)) -> float:
     """Share of requests that meet at least one slow server when each of n is slow with probability p: 1 - (1-p)^n."""
     return 1.0 if p == 1 else -math.expm1(n * math.log1p(-p))
 
 
-@formula("tail.fanout_fast", unit="fraction", cases=[
-    Case({"p": 0.01, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")])
+@formula("tail.fanout_fast", words=["none is slow", "no slow server", "all are fast"],
+    unit="fraction", cases=[
+    Case({"p": 0.01, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")], asks=[
+    Ask("Each of 40 shards is slow 0.5% of the time. What is the chance that none is slow?", "result", 0.8183),
+])
 def fanout_fast(p: float = param(**_P), n: int = param(**_N)) -> float:
     """Share of requests that meet no slow server among n: (1-p)^n."""
     return 0.0 if p == 1 else math.exp(n * math.log1p(-p))
 
 
-@formula("tail.max_slow_share", unit="fraction", cases=[
-    Case({"target": 0.01, "n": 100}, {"result": 1.005e-4}, rel=1e-3, source="1 - 0.99^(1/100)")])
+@formula("tail.max_slow_share", words=["how rarely", "how slow may each"],
+    unit="fraction", cases=[
+    Case({"target": 0.01, "n": 100}, {"result": 1.005e-4}, rel=1e-3, source="1 - 0.99^(1/100)")], asks=[
+    Ask("A request fans out to 200 servers and at most 5% of the requests may be slow: how rarely may "
+        "each server be slow?", "result", 0.00025643),
+])
 def max_slow_share(
     target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed"]),
     n: int = param(**_N),
@@ -51,8 +63,11 @@ def max_slow_share(
     return -math.expm1(math.log1p(-target) / n)
 
 
-@formula("tail.max_fanout", unit="servers", cases=[
-    Case({"p": 0.01, "target": 0.5}, {"result": 68}, source="0.99^68 = 0.505, 0.99^69 = 0.4998")])
+@formula("tail.max_fanout", words=["largest fan-out", "how many servers may", "how wide"],
+    unit="servers", cases=[
+    Case({"p": 0.01, "target": 0.5}, {"result": 68}, source="0.99^68 = 0.505, 0.99^69 = 0.4998")], asks=[
+    Ask("Each server is slow 0.2% of the time; at most 10% of requests may be slow. Largest fan-out?", "result", 52),
+])
 def max_fanout(
     p: float = param(gt=0, lt=1, unit="fraction", words=["slow", "each server is slow"]),
     target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed"]),
@@ -61,9 +76,12 @@ def max_fanout(
     return math.floor(math.log1p(-target) / math.log1p(-p) + 1e-12)
 
 
-@formula("tail.leaf_quantile", unit="fraction", cases=[
+@formula("tail.leaf_quantile", words=["which percentile of a leaf", "percentile of each server"],
+    unit="fraction", cases=[
     Case({"q": 0.5, "n": 100}, {"result": 0.993092}, abs=1e-6, source="0.5^(1/100): the median needs the leaf's p99.3"),
-    Case({"q": 0.99, "n": 100}, {"result": 0.9998995}, abs=1e-7, source="0.99^(1/100)")])
+    Case({"q": 0.99, "n": 100}, {"result": 0.9998995}, abs=1e-7, source="0.99^(1/100)")], asks=[
+    Ask("A request waits for 50 servers: which percentile of each server decides its p95?", "result", 0.998975),
+])
 def leaf_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
     """Which quantile of one leaf becomes the q quantile of a request that waits for all n leaves: q^(1/n)."""
     return float(q ** (1 / n))
@@ -76,10 +94,14 @@ def root_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
     return q**n
 
 
-@formula("tail.partial_slow", unit="fraction", cases=[
+@formula("tail.partial_slow", words=["wait for only", "good enough", "partial answers"],
+    unit="fraction", cases=[
     Case({"p": 0.01, "n": 100, "needed": 100}, {"result": 0.63397}, abs=1e-5, source="all must answer"),
     Case({"p": 0.01, "n": 100, "needed": 95}, {"result": 5.345e-4}, rel=1e-3,
-         source="binomial: more than 5 of 100 slow")])
+         source="binomial: more than 5 of 100 slow")], asks=[
+    Ask("Each of 20 leaves is slow 5% of the time and 18 of 20 answers are enough: what share of "
+        "requests is slow?", "result", 0.0754837, 0.001),
+])
 def partial_slow(
     p: float = param(**_P), n: int = param(ge=1, le=10**7, unit="servers", words=["fan-out", "leaves", "servers"]),
     needed: int = param(ge=1, le=10**7, unit="servers", words=["needed", "enough", "wait for"]),
@@ -102,10 +124,14 @@ def hedged_slow(p: float = param(**_P), n: int = param(1, **_N), correlation: fl
     return 1.0 if both == 1 else -math.expm1(n * math.log1p(-both))
 
 
-@formula("tail.hedge_extra_load", unit="fraction", cases=[
-    Case({"hedge_at": 0.95}, {"result": 0.05}, rel=1e-9, source="the later 5% are sent twice")])
+@formula("tail.hedge_extra_load", words=["extra load", "extra requests", "hedge after", "second copy"],
+    unit="fraction", cases=[
+    Case({"hedge_at": 0.95}, {"result": 0.05}, rel=1e-9, source="the later 5% are sent twice")], asks=[
+    Ask("Second copy after the 98th percentile: how many extra requests is that?", "result", 0.02),
+])
 def hedge_extra_load(hedge_at: float = param(0.95, ge=0, lt=1, unit="fraction",
-                                             words=["hedge_at"])) -> float:
+                                             words=["hedge_at", "hedge after", "hedge at", "after the", "percentile",
+                                                    "quantile"])) -> float:
     """Extra requests when the second copy goes out once a quantile of the latency has passed: 1 - quantile."""
     return 1 - hedge_at
 
@@ -144,9 +170,12 @@ def hedge_p999_ms(
     return [found["before_ms"], found["after_ms"]]
 
 
-@formula("tail.exponential_max_ms", unit="ms", cases=[
+@formula("tail.exponential_max_ms", words=["slowest of", "maximum of", "exponential latency"],
+    unit="ms", cases=[
     Case({"mean_ms": 10, "n": 100}, {"result": 51.8738}, rel=1e-5, source="10 * H(100)"),
-    Case({"mean_ms": 10, "n": 1, "q": 0.99}, {"result": 46.0517}, rel=1e-5, source="10 * ln 100")])
+    Case({"mean_ms": 10, "n": 1, "q": 0.99}, {"result": 46.0517}, rel=1e-5, source="10 * ln 100")], asks=[
+    Ask("The slowest of 30 calls with an exponential mean of 8 ms: how many ms on average?", "result", 31.96),
+])
 def exponential_max_ms(
     mean_ms: float = param(gt=0, le=1e9, unit="ms", words=["mean", "average"]), n: int = param(**_N),
     q: float | None = param(None, gt=0, lt=1, unit="fraction", words=["quantile"]),

@@ -25,17 +25,28 @@ class TrafficSheet(Params):
                "documents"],
         help="items that a user stores in a day; reads follow from read_write when actions aren't given")
     requests_per_day: float | None = param(
-        None, ge=0, le=1e15, unit="requests/day", words=["requests a day", "requests per day", "calls a day", "daily requests"],
+        None, ge=0, le=1e15, unit="requests/day",
+        words=["requests a day", "requests per day", "calls a day", "daily requests", "requests", "requests come in", "come in",
+               "calls", "hits", "queries", "requests over the day"],
         help="replaces users times actions")
+    written_bytes_per_day: float | None = param(
+        None, ge=0, le=1e18, unit="bytes",
+        words=["written", "write", "ingest", "collect", "receive", "gather", "stored", "produce", "generate", "logs", "store"],
+        help="all data that is written in a day; replaces users times writes")
     peak_ratio: float = param(3.0, ge=1, le=20, unit="count", words=["peak", "peak-to-average", "peak ratio", "busiest"])
     read_write: float = param(4.0, ge=0, le=1e5, unit="count",
                               words=["read:write", "reads per write", "read-write ratio", "reads for each write"])
     item_bytes: float = param(1_000.0, ge=1, le=1e12, unit="bytes",
-                              words=["item", "item size", "each", "object", "payload", "record", "photo", "message", "apiece"])
-    total_items: float | None = param(None, ge=1, le=1e14, unit="count", words=["items in total", "items exist", "catalogue", "items are hot", "objects in total"],
+                              words=["item", "item size", "each", "object", "payload", "record", "photo", "message", "apiece",
+                                     "picture", "image",
+                                     "post", "video", "file", "document", "row", "event"])
+    total_items: float | None = param(None, ge=1, le=1e14, unit="count", words=["items in total", "items exist", "catalogue",
+                                                                                "items are hot", "objects in total"],
                                       help="items that exist; otherwise what the retention accumulates")
-    retention_days: float = param(1825.0, ge=1, le=36_500, unit="days", words=["retention", "kept", "for", "keep", "years"])
-    replicas: int = param(3, ge=1, le=5, unit="replicas", words=["replicas", "copies", "replication", "replication factor", "times replicated"])
+    retention_days: float = param(1825.0, ge=1, le=36_500, unit="days", words=["retention", "kept", "for", "keep", "years", "retain",
+                                                                               "hold"])
+    replicas: int = param(3, ge=1, le=5, unit="replicas", words=["replicas", "copies", "replication", "replication factor",
+                                                                 "times replicated"])
     compression: float = param(1.0, ge=1, le=100, unit="count", words=["compression", "compressed", "compresses"])
     hot_fraction: float = param(0.2, ge=0, le=1, unit="fraction", words=["hot", "cached", "working set", "popular"])
     latency_ms: float = param(200.0, gt=0, le=600_000, unit="ms", words=["latency", "takes", "each request", "response time"])
@@ -69,6 +80,8 @@ _BARE_COUNT = ("servers is the bare count at 100% utilisation, where queues grow
           Case({"requests_per_day": 1e6}, {"qps": 11.574074}, rel=1e-7, source="arithmetic"),
           Case({"daily_users": 1e7, "writes_per_user_day": 2, "item_bytes": 1000, "retention_days": 1825, "replicas": 3},
                {"storage_TB": 109.5, "storage_one_copy_TB": 36.5}, rel=1e-9, source="arithmetic, years of 365 d"),
+          Case({"written_bytes_per_day": 1.5e12, "retention_days": 1095, "replicas": 3}, {"storage_TB": 4927.5, "storage_PB": 4.9275,
+               "write_Gbps": 1.5e12 * 8 / 86_400 / 1e9}, rel=1e-9, source="arithmetic: 1.5 TB a day for three years"),
           Case({"total_items": 1e9, "hot_fraction": 0.2, "item_bytes": 1000}, {"cache_GB": 200}, rel=1e-9,
                source="arithmetic"),
           Case({"daily_users": 1, "writes_per_user_day": 1e5, "item_bytes": 1e7, "read_write": 100},
@@ -84,12 +97,16 @@ _BARE_COUNT = ("servers is the bare count at 100% utilisation, where queues grow
               "servers?", "servers", 22),
           Ask("2M daily active users upload 3 photos of 500 KB a day. Read:write is 50. What average read bandwidth in "
               "Gb/s?", "read_Gbps", 2e6 * 3 * 50 * 5e5 * 8 / DAY_S / 1e9),
+          Ask("400 GB of logs are written a day, retained 90 days with 2 copies: how many TB?", "storage_TB", 72),
+          Ask("We ingest 3 TB daily, keep it for two years, 3 replicas and 4x compression. How many petabytes?", "storage_PB", 1.6425),
+          Ask("500 million events a day of 2 KB each are written: how many MB/s?", "write_MBps", 11.574),
+          Ask("90 million requests come in over the day: how many per second at a peak of 5x?", "peak_qps", 5208.33),
           Ask("If 5% of 400M items in total are hot and an item is 2 KB, how big is the cache?", "cache_GB", 40),
       ])
 def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
     """Requests per second, storage, cache, bandwidth and servers that a service's users cause.
 
-    The volume is users times actions (or `requests_per_day`, or `writes_per_user_day`); `read_write` splits it into
+    The volume is users times actions (or `requests_per_day`, `writes_per_user_day`, `written_bytes_per_day`); `read_write` splits it into
     reads and writes. Writes of `item_bytes` add up over the retention, are compressed on disk and stored `replicas`
     times; the hot share of one copy, uncompressed, is the cache. Requests in flight are peak rate times latency
     (Little's law, L = lambda * W), and servers are those over the slots of one server. The tornado plot moves one
@@ -116,8 +133,9 @@ def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
     return ToolResult(
         tool="traffic-sheet", values={**values, "dominant_assumption": names[0] if names else None},
         units={"requests_per_day": "requests/day", "qps": "rps", "peak_qps": "rps", "read_qps": "rps", "write_qps": "rps",
-               "items_stored": "count", "daily_storage_GB": "GB/day", "storage_TB": "TB", "storage_one_copy_TB": "TB",
-               "cache_GB": "GB", "write_Gbps": "Gbit/s", "read_Gbps": "Gbit/s", "peak_read_Gbps": "Gbit/s",
+               "items_stored": "count", "daily_storage_GB": "GB/day", "storage_TB": "TB", "storage_PB": "PB", "storage_one_copy_TB": "TB",
+               "cache_GB": "GB", "write_MBps": "MB/s", "read_MBps": "MB/s", "write_Gbps": "Gbit/s", "read_Gbps": "Gbit/s",
+                       "peak_read_Gbps": "Gbit/s",
                "in_flight": "requests", "servers": "servers", "servers_at_70_percent": "servers"},
         naive=naive,
         summary=f"{_n(values['qps'])} requests/s on average and {_n(values['peak_qps'])} at the peak (a day of 100,000 s "
@@ -146,7 +164,8 @@ def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
 
 
 def _given(p: TrafficSheet) -> bool:
-    return any(each is not None for each in (p.requests_per_day, p.actions_per_user_day, p.writes_per_user_day))
+    return any(each is not None for each in (p.requests_per_day, p.actions_per_user_day, p.writes_per_user_day,
+                                             p.written_bytes_per_day))
 
 
 def _load(p: TrafficSheet) -> tuple[dict[str, float], list[str]]:
@@ -155,13 +174,13 @@ def _load(p: TrafficSheet) -> tuple[dict[str, float], list[str]]:
     read_write, users, per_user = p.read_write, p.daily_users, p.actions_per_user_day
     if p.requests_per_day is not None:
         per_user = p.requests_per_day / users
-    writes = p.writes_per_user_day
+    writes = _writes(p)
     if writes is not None and per_user is None:
         per_user = writes * (1 + read_write)
     elif writes is not None and per_user is not None:
         if writes > per_user:
-            raise ToolError(f"traffic-sheet: writes_per_user_day is {writes:g} of only {per_user:g} requests per user and "
-                            "day; give fewer writes or more actions_per_user_day.")
+            raise ToolError(f"traffic-sheet: a user makes {writes:g} writes of only {per_user:g} requests a day; give fewer "
+                            "writes or more requests.")
         if writes > 0:
             read_write = per_user / writes - 1
             warnings.append(f"Reads are what remains of the requests after the writes: {read_write:.4g} a write; "
@@ -172,6 +191,15 @@ def _load(p: TrafficSheet) -> tuple[dict[str, float], list[str]]:
             "peak_ratio": p.peak_ratio, "item_bytes": p.item_bytes, "retention_days": p.retention_days,
             "replicas": float(p.replicas), "compression": p.compression, "hot_fraction": p.hot_fraction,
             "latency_ms": p.latency_ms}, warnings
+
+
+def _writes(p: TrafficSheet) -> float | None:
+    """Writes of one user in a day, if told."""
+    if p.written_bytes_per_day is None:
+        return p.writes_per_user_day
+    if p.writes_per_user_day is not None:
+        raise ToolError("traffic-sheet takes either written_bytes_per_day or writes_per_user_day, and not both.")
+    return p.written_bytes_per_day / p.item_bytes / p.daily_users
 
 
 def _sheet(load: Mapping[str, float], p: TrafficSheet) -> dict[str, float]:
@@ -186,7 +214,9 @@ def _sheet(load: Mapping[str, float], p: TrafficSheet) -> dict[str, float]:
         "requests_per_day": per_day, "qps": per_day / DAY_S, "peak_qps": per_day / DAY_S * load["peak_ratio"],
         "read_qps": reads / DAY_S, "write_qps": writes / DAY_S, "items_stored": items,
         "daily_storage_GB": writes * load["item_bytes"] / 1e9, "storage_TB": one_copy * load["replicas"],
+        "storage_PB": one_copy * load["replicas"] / 1000,
         "storage_one_copy_TB": one_copy, "cache_GB": items * load["hot_fraction"] * load["item_bytes"] / 1e9,
+        "write_MBps": writes * load["item_bytes"] / DAY_S / 1e6, "read_MBps": read_Gbps / 8 * 1000,
         "write_Gbps": writes * load["item_bytes"] * 8 / DAY_S / 1e9, "read_Gbps": read_Gbps,
         "peak_read_Gbps": read_Gbps * load["peak_ratio"], "in_flight": in_flight,
         "servers": _ceil(in_flight / p.concurrency), "servers_at_70_percent": _ceil(in_flight / p.concurrency / 0.7),
@@ -196,7 +226,10 @@ def _sheet(load: Mapping[str, float], p: TrafficSheet) -> dict[str, float]:
 def _tornado(load: Mapping[str, float], p: TrafficSheet, base: float) -> list[tuple[str, float, float, float]]:
     """(assumption, factor, result at the low end, at the high end), the widest first; those without effect are left out."""
     bars = []
+    fixed = () if p.written_bytes_per_day is None else ("users", "per_user", "item_bytes")
     for name, factor in _FACTOR.items():
+        if name in fixed:  # a given amount of data doesn't depend on who wrote it in which pieces
+            continue
         ends = []
         for value in (load[name] / factor, load[name] * factor):
             moved = {**load, name: min(value, 1.0) if name == "hot_fraction" else max(value, 1.0) if name in
@@ -211,7 +244,7 @@ def _tornado(load: Mapping[str, float], p: TrafficSheet, base: float) -> list[tu
 
 def _move_ratio(moved: dict[str, float], p: TrafficSheet) -> None:
     """Another read:write ratio: given writes stay and reads follow; given requests are split anew; both given, neither."""
-    writes = p.writes_per_user_day
+    writes = _writes(p)
     requests_given = p.requests_per_day is not None or p.actions_per_user_day is not None
     if writes is not None and requests_given:
         return

@@ -71,7 +71,8 @@ def transfer_ms(
     return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
 
 
-@formula("boe.bdp_MB", unit="MB", cases=[
+@formula("boe.bdp_MB", words=["bandwidth delay product", "bytes in flight", "tcp buffer", "fill the pipe"],
+    unit="MB", cases=[
     Case({"Gbps": 1, "rtt_ms": 150}, {"result": 18.75}, rel=1e-6, source="1e9 / 8 * 0.15 s"),
 ], asks=[Ask("How many MB are in flight on a 1 Gbps path with a round trip of 150 ms?", "result", 18.75)])
 def bdp_MB(
@@ -141,7 +142,8 @@ class LinkTransfer(Params):
       asks=[Ask("How long does it take to copy 1 TB over a 10 Gbps link?", "transfer_s", 800),
             Ask("Send 40 GB over a 25 Gbit/s network at 80% efficiency: how many seconds?", "transfer_s", 16),
             Ask("What is the bandwidth-delay product of a 1 Gb/s link with a 150 ms round trip?", "bdp_MB", 18.75),
-            Ask("We move a 500 MB file across a 100 Mbps line. Transfer time?", "transfer_s", 40)])
+            Ask("We move a 500 MB file across a 100 Mbps line. Transfer time?", "transfer_s", 40),
+            Ask("How many hours does it take to move 90 TB over a 20 Gbps line?", "transfer_h", 10)])
 def link_transfer(p: LinkTransfer, seed: int) -> ToolResult:
     """How long bytes need over a link that is sold in bits.
 
@@ -164,9 +166,9 @@ def link_transfer(p: LinkTransfer, seed: int) -> ToolResult:
     warnings = ["The window, not the link, is the limit: raise the window or open more connections."] if rate < line else []
     return ToolResult(
         tool="link-transfer",
-        values={"transfer_s": seconds, "rate_GBps": rate / 1e9, "rate_Gbps": rate * 8 / 1e9,
+        values={"transfer_s": seconds, "transfer_h": seconds / 3600, "rate_GBps": rate / 1e9, "rate_Gbps": rate * 8 / 1e9,
                 "bdp_MB": p.link_bits_per_s / 8 * p.rtt_ms / 1000 / 1e6},
-        units={"transfer_s": "s", "rate_GBps": "GB/s", "rate_Gbps": "Gbit/s", "bdp_MB": "MB"},
+        units={"transfer_s": "s", "transfer_h": "h", "rate_GBps": "GB/s", "rate_Gbps": "Gbit/s", "bdp_MB": "MB"},
         naive={"transfer_s": naive},
         summary=f"{p.size_bytes / 1e9:.4g} GB at {rate / 1e9:.4g} GB/s take {_time(seconds)}; bits taken for bytes would "
         f"promise {_time(naive)}.",

@@ -22,7 +22,8 @@ _EXACT = 20_000
 _N: dict[str, Any] = {"ge": 1, "le": 1_000_000_000_000, "unit": "count", "words": ["items", "keys", "objects"]}
 _ZIPF: dict[str, Any] = {"ge": 0, "le": 5, "unit": "count", "words": ["zipf", "alpha", "skew", "exponent"]}
 _SLOTS: dict[str, Any] = {"ge": 0, "le": 1_000_000_000_000, "unit": "count", "words": ["slots", "entries", "cache size"]}
-_HIT: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["hit ratio", "hit rate", "hits"],
+_HIT: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["hit ratio", "hit rate", "hits", "cached",
+                                                                        "served from cache", "cdn serves", "cache"],
                         "validation_alias": AliasChoices("hit", "hit_ratio", "hit_rate")}
 _MS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "ms"}
 
@@ -82,7 +83,8 @@ def fifo_hit(n: int = param(**_N), zipf: float = param(**_ZIPF), slots: int = pa
     return float((weight * p * held / (1 + held)).sum())
 
 
-@formula("cache.ttl_hit", unit="fraction", cases=[
+@formula("cache.ttl_hit", words=["ttl", "expires", "time to live"],
+    unit="fraction", cases=[
     Case({"n": 1, "zipf": 0, "rps": 1, "ttl_s": 9}, {"result": 0.9}, rel=1e-9, source="one item: rT / (1 + rT)"),
 ])
 def ttl_hit(
@@ -96,33 +98,44 @@ def ttl_hit(
     return float((weight * p * renewals / (1 + renewals)).sum())
 
 
-@formula("cache.effective_ms", unit="ms", cases=[
+@formula("cache.effective_ms", words=["average latency", "mean latency", "through the cache"],
+    unit="ms", cases=[
     Case({"hit": 0.9, "hit_ms": 1, "miss_ms": 100}, {"result": 10.9}, rel=1e-9, source="arithmetic"),
 ], asks=[Ask("A cache with a 95% hit ratio answers in 1 ms and a miss costs 40 ms: what is the mean latency?", "result", 2.95)])
 def effective_ms(
-    hit: float = param(**_HIT), hit_ms: float = param(words=["answers in", "hit takes", "cached"], **_MS),
-    miss_ms: float = param(words=["miss", "database", "origin"], **_MS),
+    hit: float = param(**_HIT), hit_ms: float = param(words=["answers in", "hit takes", "cached", "hit costs", "hit", "hits", "redis",
+                                                             "cache"], **_MS),
+    miss_ms: float = param(words=["miss", "misses", "database", "db", "origin", "disk", "backend"], **_MS),
 ) -> float:
     """Mean latency through a cache in ms: hit ratio times the hit's, plus the rest times the (whole) miss's latency."""
     return hit * hit_ms + (1 - hit) * miss_ms
 
 
-@formula("cache.backend_rps", unit="rps", cases=[
+@formula("cache.backend_rps", words=["reach the database", "hit the database", "load on the database", "misses per second",
+         "behind the cache", "load on the origin"],
+    unit="rps", cases=[
     Case({"rps": 10_000, "hit": 0.95}, {"result": 500}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("A CDN serves 98% of 250k rps. What load is left for the origin?", "result", 5000.0),
 ])
 def backend_rps(
-    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps"]), hit: float = param(**_HIT),
+    rps: float = param(ge=0, le=1e12, unit="rps", words=["requests per second", "rps", "qps", "reads", "lookups"]),
+            hit: float = param(**_HIT),
 ) -> float:
     """Requests per second that miss the cache and reach what is behind it."""
     return rps * (1 - hit)
 
 
-@formula("cache.hit_needed", unit="fraction", cases=[
+@formula("cache.hit_needed", words=["hit ratio needed", "hit ratio do i need", "hit rate needed", "which hit ratio"],
+    unit="fraction", cases=[
     Case({"target_ms": 10.9, "hit_ms": 1, "miss_ms": 100}, {"result": 0.9}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("A hit takes 2 ms, a miss 80 ms and the mean latency must be 10 ms: what hit ratio is needed?", "result", 0.89744),
 ])
 def hit_needed(
-    target_ms: float = param(words=["target", "mean latency"], **_MS), hit_ms: float = param(words=["hit"], **_MS),
-    miss_ms: float = param(words=["miss"], **_MS),
+    target_ms: float = param(words=["target", "mean latency", "on average", "average", "to get", "stay below"], **_MS),
+            hit_ms: float = param(words=["hit", "hits"], **_MS),
+    miss_ms: float = param(words=["miss", "misses", "database", "db"], **_MS),
 ) -> float:
     """Hit ratio at which the mean latency meets a target: (miss - target) / (miss - hit)."""
     if not hit_ms < miss_ms or not hit_ms <= target_ms:

@@ -68,7 +68,7 @@ class Lane:
 
 @tool("limiter-race", group="B", kind="simulator", example={"traffic": "adversarial", "algorithm": "sliding-counter"},
       words=["rate limiter", "rate limit", "token bucket", "leaky bucket", "sliding window", "sliding log",
-             "fixed window", "throttle", "boundary burst"],
+             "fixed window", "throttle", "boundary burst", "simulate a limiter"],
       cases=[
           Case(_NOTES, {"admitted": 200, "worst_window": 200, "admitted_fixed_from_first": 100,
                         "admitted_sliding_log": 100, "admitted_sliding_counter": 102, "admitted_token_bucket": 103,

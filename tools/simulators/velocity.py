@@ -43,13 +43,17 @@ def velocity_max(trace: str = param(**_TRACE), window_s: float = param(**_WINDOW
     return int(exact_counts(times, times, round(window_s * 1000)).max())
 
 
-@formula("velocity.missed", unit="events", cases=[
+@formula("velocity.missed", words=["get past", "pass before", "attack"],
+    unit="events", cases=[
     Case({"attack_rps": 2, "lag_s": 30, "threshold": 5}, {"result": 65}, rel=1e-12,
-         source="5 allowed and 60 before they count")])
+         source="5 allowed and 60 before they count")], asks=[
+    Ask("An attacker makes 5 transactions per second, the feature is 12 s late and the threshold is 10: "
+        "how many get past?", "result", 70.0),
+])
 def velocity_missed(
-    attack_rps: float = param(ge=0, le=1e9, unit="rps", words=["attack", "per second"]),
-    lag_s: float = param(ge=0, le=1e9, unit="s", words=["lag", "late"]),
-    threshold: float = param(ge=0, le=1e12, unit="events", words=["threshold", "limit"]),
+    attack_rps: float = param(ge=0, le=1e9, unit="rps", words=["attack", "per second", "attacker", "card testing", "transactions"]),
+    lag_s: float = param(ge=0, le=1e9, unit="s", words=["lag", "late", "lags", "behind", "delay"]),
+    threshold: float = param(ge=0, le=1e12, unit="events", words=["threshold", "limit", "blocks at", "more than", "allowed"]),
 ) -> float:
     """Events of a steady attack that pass before a feature that lags behind reaches the threshold: threshold + rate *
     lag."""
