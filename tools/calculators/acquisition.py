@@ -7,9 +7,11 @@ from typing import Any
 
 from tools.base import Ask, Case, formula, param
 
-_MU: dict[str, Any] = {"ge": -1e12, "le": 1e12, "unit": "count", "words": ["mean", "mu", "predicted", "predicts", "posterior mean", "expects"]}
+_MU: dict[str, Any] = {"ge": -1e12, "le": 1e12, "unit": "count", "words": ["mean", "mu", "predicted", "predicts",
+                                                                           "posterior mean", "expects"]}
 _SIGMA: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "count", "words": ["sigma", "standard deviation", "std", "uncertainty", "deviation"]}
-_BEST: dict[str, Any] = {"ge": -1e12, "le": 1e12, "unit": "count", "words": ["best", "incumbent", "best so far", "best value", "current best", "best seen"]}
+_BEST: dict[str, Any] = {"ge": -1e12, "le": 1e12, "unit": "count", "words": ["best", "incumbent", "best so far",
+                                                                             "best value", "current best", "best seen"]}
 _XI: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "count", "words": ["xi", "margin"]}
 _MOCKUS = "Mockus 1978; Jones, Schonlau & Welch 1998"
 
@@ -41,7 +43,8 @@ def ei_max(
     return expected_improvement(mu - best - xi, sigma)
 
 
-@formula("hpo.pi_min", unit="fraction", words=["probability of improvement", "minimising", "minimizing", "minimise", "loss", "error"], cases=[
+@formula("hpo.pi_min", unit="fraction", words=["probability of improvement", "minimising", "minimizing", "minimise",
+                                               "loss", "error"], cases=[
     Case({"mu": 1, "sigma": 1, "best": 0}, {"result": 0.158655}, abs=1e-6, source="Kushner 1964: Phi(-1)"),
 ])
 def pi_min(

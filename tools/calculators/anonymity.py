@@ -33,8 +33,7 @@ IEEE Security & Privacy 2008."""
          {"result": 2}, source="smallest group of equal rows"),
     Case({"rows": "(20-29, 130), (20-29, 130), (30-39, 148), (30-39, 148), (30-39, 148)"}, {"result": 2},
          source="the same in plain text"),
-], asks=[Ask("How large is the k of k-anonymity of the rows \"(young, north), (young, north), (old, south), (old, south)\"?",
-             "result", 2)])
+])
 def k(rows: Rows = _ROWS) -> int:
     """The k of k-anonymity: size of the smallest group of rows with equal quasi-identifiers."""
     return min(Counter(map(tuple, rows)).values())

@@ -41,7 +41,7 @@ _M: dict[str, Any] = {"ge": 1e-3, "le": 1e12, "unit": "s",
 _TAU: dict[str, Any] = {"ge": 1e-3, "le": 1e9, "unit": "s", "words": ["interval", "checkpoint every", "one every", "save every", "tau"]}
 _R: dict[str, Any] = {"ge": 0.0, "le": 1e8, "unit": "s", "words": ["restart", "recovery", "R"]}
 _GPU_H: dict[str, Any] = {"ge": 1.0, "le": 1e9, "unit": "h",
-                          "words": ["MTBF per GPU", "MTBF", "per GPU", "GPU fails every", "each GPU fails",
+                          "words": ["MTBF per GPU", "MTBF", "per GPU", "GPU fails every", "GPUs fails every", "each GPU fails",
                                     "fails once every", "GPU lasts"]}
 _GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "devices"]}
 _RUN = ["within", "survives", "run of", "for", "job lasts", "without a failure", "runs"]
@@ -143,7 +143,8 @@ def waste_exponential(C_s: float = param(**_C), M_s: float = param(**_M), tau_s:
     return waste_exact(C_s, M_s, tau_s, R_s)
 
 
-@formula("ckpt.size_GB", unit="GB", words=["checkpoint size", "size of a checkpoint", "full checkpoint", "how big is a checkpoint", "checkpoint of a model"], cases=[
+@formula("ckpt.size_GB", unit="GB", words=["checkpoint size", "size of a checkpoint", "full checkpoint",
+                                           "how big is a checkpoint", "checkpoint of a model"], cases=[
     Case({"params_B": 70}, {"result": 980.0}, source="14 bytes: 2 weights + 4 master + 8 moments"),
 ])
 def size_GB(params_B: float = param(ge=0.0, le=1e6, unit="billion parameters", words=["parameters", "model"]),

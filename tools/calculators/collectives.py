@@ -150,18 +150,14 @@ def link_GBps(nic_Gbps: float = param(gt=0.0, le=1e6, unit="Gbit/s", words=["NIC
 @formula("nccl.exposed_ms", unit="ms",
          words=["exposed communication", "stays exposed", "overlap", "hidden behind the backward pass"], cases=[
     Case({"comm_ms": 80, "compute_ms": 60}, {"result": 20.0}, source="what is longer than the computation shows"),
-    Case({"comm_ms": 80, "compute_ms": 60, "buckets": 10}, {"result": 26.0}, source="80 - 60*(1 - 1/10)"),
-    Case({"comm_ms": 10, "compute_ms": 60, "buckets": 10}, {"result": 1.0}, source="the last bucket always shows"),
+    Case({"comm_ms": 50, "compute_ms": 60}, {"result": 0.0}, source="all of it is hidden"),
 ], asks=[Ask("Communication of 90 ms overlaps with a backward pass of 70 ms. How many ms stay exposed?", "result", 20)])
 def exposed_ms(
     comm_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["communication", "all-reduce", "all-reduce takes"]),
     compute_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["backward", "backward pass", "computation", "compute"]),
-    buckets: int | None = param(None, ge=1, le=100_000, unit="count", words=["buckets"]),
 ) -> float:
-    """Milliseconds of communication that computation doesn't hide: max(0, T - compute); with B buckets max(T/B, T - compute(1 - 1/B))."""
-    if buckets is None:
-        return max(0.0, comm_ms - compute_ms)
-    return max(comm_ms / buckets, comm_ms - compute_ms * (1 - 1 / buckets))
+    """Milliseconds of communication that computation can't hide under full overlap: max(0, communication - computation)."""
+    return max(0.0, comm_ms - compute_ms)
 
 
 @formula("nccl.hierarchical_ms", unit="ms", words=["two-level all-reduce", "hierarchical all-reduce"], cases=[

@@ -10,8 +10,10 @@ from tools.base import Ask, Case, ToolError, formula, param
 _EPS: dict[str, Any] = {"gt": 0, "le": 100, "unit": "count", "words": ["epsilon", "eps", "privacy loss", "each"]}
 _DELTA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["delta"]}
 _SLACK: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["delta'", "delta prime", "slack", "delta"]}
-_K: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count", "words": ["releases", "queries", "k", "times", "statistics", "reports", "answers"]}
-_SENSITIVITY: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "count", "words": ["sensitivity", "clip norm", "changes it by at most", "changes by"]}
+_K: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count", "words": ["releases", "queries", "k", "times",
+                                                                       "statistics", "reports", "answers"]}
+_SENSITIVITY: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "count",
+                                "words": ["sensitivity", "clip norm", "changes it by at most", "changes by"]}
 _SIGMA: dict[str, Any] = {"ge": 1e-3, "le": 1e6, "unit": "count", "words": ["sigma", "noise multiplier", "noise"]}
 _LIST = param(min_length=1, max_length=10_000, words=["epsilons", "epsilon", "eps"])
 _DRV = "Dwork, Rothblum & Vadhan, FOCS 2010"
@@ -31,7 +33,8 @@ def compose(
     return [compose_basic(eps, k), compose_advanced(eps, k, delta_prime)]
 
 
-@formula("dp.compose_basic", words=["basic composition", "adding epsilons"], cases=[Case({"eps": 0.1, "k": 10}, {"result": 1.0}, rel=1e-12, source="sum of epsilons")])
+@formula("dp.compose_basic", words=["basic composition", "adding epsilons"],
+         cases=[Case({"eps": 0.1, "k": 10}, {"result": 1.0}, rel=1e-12, source="sum of epsilons")])
 def compose_basic(eps: float = param(**_EPS), k: int = param(**_K)) -> float:
     """Total epsilon of k releases by basic composition: k * eps, without extra delta."""
     return eps * k
@@ -158,7 +161,8 @@ def laplace_tail(
     return math.exp(-error * eps / sensitivity)
 
 
-@formula("dp.laplace_scale", words=["Laplace noise", "Laplace mechanism", "scale of the noise"], cases=[Case({"eps": 0.5, "sensitivity": 1}, {"result": 2.0}, source="sensitivity / eps")])
+@formula("dp.laplace_scale", words=["Laplace noise", "Laplace mechanism", "scale of the noise"],
+         cases=[Case({"eps": 0.5, "sensitivity": 1}, {"result": 2.0}, source="sensitivity / eps")])
 def laplace_scale(eps: float = param(**_EPS), sensitivity: float = param(1.0, **_SENSITIVITY)) -> float:
     """Scale b of Laplace noise for pure eps-privacy: sensitivity / eps; its standard deviation is b sqrt 2."""
     return sensitivity / eps
@@ -174,7 +178,8 @@ def amplification(
     return math.log1p(q * math.expm1(eps))
 
 
-@formula("dp.group", words=["group privacy", "family of", "several records a person"], cases=[Case({"eps": 0.5, "size": 4}, {"result": 2.0}, source="Dwork & Roth 2014, theorem 2.2")])
+@formula("dp.group", words=["group privacy", "family of", "several records a person"],
+         cases=[Case({"eps": 0.5, "size": 4}, {"result": 2.0}, source="Dwork & Roth 2014, theorem 2.2")])
 def group(
     eps: float = param(**_EPS),
     size: int = param(ge=1, le=10**6, unit="count", words=["group", "records a person", "records", "people", "family", "members"]),
@@ -183,11 +188,13 @@ def group(
     return eps * size
 
 
-@formula("dp.posterior", unit="fraction", words=["attacker's belief", "posterior belief", "attacker be certain", "inference after a release"], cases=[
+@formula("dp.posterior", unit="fraction", words=["attacker's belief", "posterior belief", "attacker be certain",
+                                                 "inference after a release"], cases=[
     Case({"prior": 0.5, "eps": 1}, {"result": 0.731059}, abs=1e-6, source="Bayes with likelihood ratio e^eps"),
 ])
 def posterior(
-    prior: float = param(0.5, ge=0, le=1, unit="fraction", words=["prior", "belief", "before", "believes", "suspects"]), eps: float = param(**_EPS),
+    prior: float = param(0.5, ge=0, le=1, unit="fraction", words=["prior", "belief", "before", "believes",
+                                                                  "suspects"]), eps: float = param(**_EPS),
 ) -> float:
     """Highest belief that an attacker can reach about one person after an eps-private release."""
     return prior / (prior + (1 - prior) * math.exp(-eps)) if prior else 0.0

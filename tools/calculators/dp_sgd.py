@@ -139,7 +139,8 @@ def sgd_steps(
     return steps_within(rdp_curve(q, sigma, 1), eps, delta)
 
 
-@formula("dp.sgd_q", unit="fraction", words=["sampling rate"], cases=[Case({"N": 60_000, "batch": 600}, {"result": 0.01}, source="batch / N")])
+@formula("dp.sgd_q", unit="fraction", words=["sampling rate"], cases=[Case({"N": 60_000, "batch": 600},
+                                                                           {"result": 0.01}, source="batch / N")])
 def sgd_q(
     N: int = param(ge=1, le=10**12, unit="records", words=["records", "examples", "N"]),
     batch: int = param(ge=1, le=10**9, unit="count", words=["batch", "batch size", "lot size"]),

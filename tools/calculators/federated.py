@@ -36,7 +36,8 @@ def fedavg_fixed_point(
         w * s for w, s in zip(shares, pulls, strict=True))
 
 
-@formula("fed.true_optimum", words=["true optimum of the clients"], cases=[Case({"a": [1, 10], "c": [0, 1]}, {"result": 0.90909}, abs=1e-5, source="10 / 11")])
+@formula("fed.true_optimum", words=["true optimum of the clients"], cases=[Case({"a": [1, 10], "c": [0, 1]},
+                                                                                {"result": 0.90909}, abs=1e-5, source="10 / 11")])
 def true_optimum(
     a: list[float] = _A, c: list[float] = _C, weights: list[float] | None = _WEIGHTS,
 ) -> float:
@@ -109,7 +110,8 @@ def weighted_average(
     return math.fsum(w * v for w, v in zip(client_shares(values, values, examples), values, strict=True))
 
 
-@formula("fed.communication_bytes", unit="bytes", words=["federated traffic", "communication cost", "traffic of training", "up and down"], cases=[
+@formula("fed.communication_bytes", unit="bytes", words=["federated traffic", "communication cost",
+                                                         "traffic of training", "up and down"], cases=[
     Case({"rounds": 100, "clients": 10, "model_bytes": 4_000_000}, {"result": 8e9}, source="down and up each round"),
 ])
 def communication_bytes(

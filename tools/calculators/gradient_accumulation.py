@@ -52,7 +52,7 @@ def token_weighted(
     Case({"micro_batch": 4, "accumulation": 8, "dp": 16}, {"result": 512}, source="arithmetic"),
 ])
 def effective_batch(micro_batch: int = param(**_BATCH, words=["micro-batch"]),
-                    accumulation: int = param(**_COUNT, words=["accumulation steps", "accumulate", "accumulating over", "steps"]),
+                    accumulation: int = param(**_COUNT, words=["accumulation steps", "accumulate", "accumulating over"]),
                     dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
     """Sequences behind one optimizer step: micro-batch times accumulation steps times data-parallel ranks."""
     return micro_batch * accumulation * dp

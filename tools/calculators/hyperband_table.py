@@ -14,8 +14,10 @@ Variant = Literal["code", "formula"]
 
 _VARIANTS: tuple[Variant, Variant] = ("code", "formula")
 
-_R: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count", "words": ["R", "maximum budget", "max epochs", "maximum epochs", "resource", "full training"]}
-_ETA: dict[str, Any] = {"ge": 1.5, "le": 100, "unit": "count", "words": ["eta", "reduction factor", "halving rate", "keeps one in", "keep the best 1 in"]}
+_R: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "count", "words": ["R", "maximum budget", "max epochs",
+                                                                       "maximum epochs", "resource", "full training"]}
+_ETA: dict[str, Any] = {"ge": 1.5, "le": 100, "unit": "count", "words": ["eta", "reduction factor", "halving rate",
+                                                                         "keeps one in", "keep the best 1 in"]}
 _MIN: dict[str, Any] = {"gt": 0, "le": 10**9, "unit": "count",
                         "words": ["minimum budget", "min epochs", "minimum epochs", "starting from", "starting with",
                                   "starting budget", "first rung", "epochs each", "initial epochs", "r"]}

@@ -27,7 +27,8 @@ _DIM: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["head 
 _BITS: dict[str, Any] = {"ge": 1.0, "le": 64.0, "unit": "bits", "words": ["bits", "bit"]}
 _CONTEXT: dict[str, Any] = {"ge": 1, "le": 100_000_000, "unit": "tokens",
                             "words": ["context", "tokens", "sequence length"]}
-_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users", "requests", "concurrent"]}
+_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users",
+                                                                                    "requests", "concurrent"]}
 _GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
 
 
@@ -138,15 +139,24 @@ def crossover_tokens(weights_GB: float = param(**_GB, words=["weights"]),
     Case({"weights_GB": 14, "kv_GB": 14, "bandwidth_GBps": 3350, "batch": 8}, {"result": 957.142857}, rel=1e-8,
          source="8*3350/28"),
 ], asks=[Ask("14 GB of weights on a GPU with 2 TB/s memory bandwidth: how many tokens per second can it decode at most?",
-             "result", 2000 / 14)])
+             "result", 2000 / 14),
+        Ask("how fast can a 70B model in int4 decode at most on a gpu with 3.35 TB/s memory bandwidth, in tokens per second?",
+            "result", 3350 / 35)])
 def decode_tokens_per_s(
-    weights_GB: float = param(ge=0.001, le=1e6, unit="GB", words=["weights"]),
+    weights_GB: float | None = param(None, ge=0.001, le=1e6, unit="GB", words=["weights"]),
+    params_B: float | None = param(None, ge=1e-4, le=1e6, unit="billion parameters", words=["parameters", "params", "model"]),
+    dtype: WeightType = param("bf16", words=["format", "dtype", "precision", "quantised to"]),
     kv_GB: float = param(0.0, **_GB, words=["KV cache", "cache"]),
-    bandwidth_GBps: float = param(ge=0.1, le=1e6, unit="GB/s", words=["memory bandwidth", "HBM"]),
+    bandwidth_GBps: float = param(ge=0.1, le=1e6, unit="GB/s", words=["memory bandwidth", "HBM", "bandwidth"]),
     batch: int = param(1, **_BATCH),
 ) -> float:
-    """Upper bound of decoding: each step reads the weights and the whole cache once and gives one token a sequence."""
-    return batch * bandwidth_GBps / (weights_GB + kv_GB)
+    """Upper bound of decoding, batch * bandwidth / (weights + cache): each step reads both once and gives one token a sequence.
+
+    The weights are given in GB, or are params_B parameters of `dtype`."""
+    if weights_GB is None and params_B is None:
+        raise ToolError("serve.decode_tokens_per_s needs weights_GB, or params_B with a dtype.")
+    weights = weights_GB if weights_GB is not None else float(serve_weights_GB(params_B, None, dtype))
+    return batch * bandwidth_GBps / (weights + kv_GB)
 
 
 def _named_bytes(model: str) -> float:

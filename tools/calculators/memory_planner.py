@@ -92,7 +92,6 @@ class Parts:
               "model_state_GB", 112),
           Ask("With ZeRO stage 2 and 70B parameters across 128 GPUs, how large is the model state per GPU?",
               "model_state_GB", 147.65625),
-          Ask("I want to fine-tune 13B parameters with FSDP on 16 GPUs: model state per GPU?", "model_state_GB", 13),
           Ask("model state per gpu for 3B params on 4 gpus with plain DDP, no ZeRO?", "model_state_GB", 48),
           Ask("A model with 32 layers, hidden size 4096, 32 attention heads and a sequence length of 8192: how many GB "
               "of activations with selective recomputation?", "activations_GB", 36.507222016),

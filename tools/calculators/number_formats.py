@@ -118,7 +118,8 @@ def loss_scale_bounds(
     return {"lowest": smallest(dtype) / smallest_gradient, "highest": FORMATS[dtype].largest / largest_gradient}
 
 
-@formula("precision.bytes", unit="bytes", words=["bytes per value", "bytes of a number"], cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")])
+@formula("precision.bytes", unit="bytes", words=["bytes per value", "bytes of a number"],
+         cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")])
 def storage_bytes(dtype: Dtype = _FP16) -> float:
     """Bytes of one stored value; tf32 is a compute format and is stored as fp32."""
     return 4.0 if dtype == "tf32" else FORMATS[dtype].bits / 8

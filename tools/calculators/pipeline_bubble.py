@@ -57,14 +57,16 @@ def step_ms(p: int = param(**_P), m: int = param(**_M), fwd_ms: float = param(**
     return (fwd_ms + bwd_ms) * (m + (p - 1) / v)
 
 
-@formula("pipeline.speedup", unit="count", words=["speedup of a pipeline", "faster than one device"], cases=[Case({"p": 4, "m": 8}, {"result": 2.9090909}, rel=1e-6,
+@formula("pipeline.speedup", unit="count", words=["speedup of a pipeline", "faster than one device"],
+         cases=[Case({"p": 4, "m": 8}, {"result": 2.9090909}, rel=1e-6,
                                                        source="p*m/(m+p-1)")])
 def speedup(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_V)) -> float:
     """Speed against one device that holds all layers: p times the efficiency, not p."""
     return p * v * m / (v * m + p - 1)
 
 
-@formula("pipeline.min_microbatches", unit="count", words=["fewest micro-batches", "how many micro-batches", "keep the bubble below"], cases=[
+@formula("pipeline.min_microbatches", unit="count", words=["fewest micro-batches", "how many micro-batches",
+                                                           "keep the bubble below"], cases=[
     Case({"p": 8, "bubble": 0.1}, {"result": 63}, source="(p-1)(1-x)/x"),
     Case({"p": 8, "bubble": 0.2}, {"result": 28}, source="GPipe: little when m >= 4p"),
 ])

@@ -48,7 +48,8 @@ def secagg_modulus_bits(users: int = param(**_USERS), bits: int = param(16, **_B
     return int(users * (2**bits - 1)).bit_length()
 
 
-@formula("fed.secagg_pairs", unit="count", words=["pairwise masks", "pairwise secrets", "key agreements"], cases=[Case({"n": 5}, {"result": 10}, source="n (n-1) / 2")])
+@formula("fed.secagg_pairs", unit="count", words=["pairwise masks", "pairwise secrets", "key agreements"],
+         cases=[Case({"n": 5}, {"result": 10}, source="n (n-1) / 2")])
 def secagg_pairs(n: int = param(**_N)) -> int:
     """Shared secrets among n clients, one a pair."""
     return n * (n - 1) // 2

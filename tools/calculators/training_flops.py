@@ -68,7 +68,8 @@ def six_nd(N: float = param(**_N), D: float = param(**_D)) -> float:
     return 6 * N * D
 
 
-@formula("flops.2N", unit="FLOP/token", words=["forward pass", "FLOPs per generated token", "inference of one token"], cases=[Case({"N": 7e9}, {"result": 1.4e10}, rel=1e-12,
+@formula("flops.2N", unit="FLOP/token", words=["forward pass", "FLOPs per generated token", "inference of one token"],
+         cases=[Case({"N": 7e9}, {"result": 1.4e10}, rel=1e-12,
                                                     source="2 per parameter")])
 def two_n(N: float = param(**_N)) -> float:
     """FLOPs of one token's forward pass (inference): a multiplication and an addition per parameter."""
@@ -114,7 +115,7 @@ def attention_share(s: int = param(**_T), h: int = param(**_HID)) -> float:
 def mfu(tokens_per_s: float = param(ge=0.0, le=1e15, unit="tokens/s",
                                     words=["tokens per second", "throughput", "tokens/s", "tokens a second"]),
         N: float = param(**_N), chips: int = param(1, ge=1, le=10_000_000, unit="GPUs",
-                                                   words=["chips", "GPUs", "A100s", "H100s"]),
+                                                   words=["chips", "GPUs", "A100s", "H100s", "cards"]),
         peak_TFLOPs: float | None = param(None, ge=0.01, le=1e6, unit="TFLOP/s", words=["peak"]),
         gpu: Gpu | None = param(None, words=["GPU type"]),
         L: int = param(0, **_L | {"ge": 0}),

@@ -23,13 +23,14 @@ class CheckpointJob(Params):
     gpus: int = param(16_384, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "H100s", "devices", "accelerators"])
     mtbf_gpu_h: float = param(50_676.0, ge=1.0, le=1e7, unit="h",
                               words=["MTBF per GPU", "per GPU", "each GPU fails", "GPU MTBF", "a GPU fails every", "each fail every",
-                                     "GPU fails once every"],
+                                     "GPUs fails every", "GPU fails once every"],
                               help="hours between failures of one GPU with its share of the host")
     mtbf_h: float | None = param(None, ge=0.01, le=1e7, unit="h",
                                  words=["MTBF", "job fails every", "mean time between failures", "a failure every",
-                                        "dies every", "crashes every", "breaks every", "fails every"],
+                                        "dies every", "crashes every", "breaks every"],
                                  help="hours between failures of the whole job; replaces GPUs and MTBF per GPU")
-    interval_s: float | None = param(None, ge=1.0, le=1e7, unit="s", words=["interval", "checkpoint every", "one every", "save every", "saved every"],
+    interval_s: float | None = param(None, ge=1.0, le=1e7, unit="s",
+                                     words=["interval", "checkpoint every", "one every", "save every", "saved every"],
                                      help="seconds of work between checkpoints; the optimum if not given")
     async_stall_s: float | None = param(None, ge=0.0, le=86_400.0, unit="s",
                                         words=["async", "stall", "snapshot", "pause"],
