@@ -24,6 +24,7 @@ from tools.calculators import (
     federated,
     secagg,
 )
+from tools.registry import load_tools
 from tools.simulators import anonymity_lab, fedavg_drift, secure_aggregation
 
 ACCOUNTANT, BUDGET = dp_accountant.dp_accountant, dp_budget.privacy_budget
@@ -453,3 +454,21 @@ def test_traffic_is_counted_message_by_message() -> None:
 def test_an_impossible_round_is_refused(args: dict[str, Any], message: str) -> None:
     with pytest.raises(ToolError, match=message):
         SECAGG.run(args)
+
+
+def test_tables_may_be_written_in_plain_text() -> None:
+    run = {tool.name: tool for tool in load_tools()}
+    written = "(20-29, 130), (20-29, 130), (30-39, 148)"
+    assert run["anon.k"].run({"rows": written}).values == run["anon.k"].run(
+        {"rows": [["20-29", 130], ["20-29", 130], ["30-39", 148]]}).values == {"result": 1}
+    assert run["anon.distinct_l"].run({"values": "flu, cancer, flu"}).values == {"result": 2}
+    assert run["anon.table_l"].run({"classes": "flu, cancer; flu, flu"}).values["result"][0] == 1
+    assert run["anon.t_closeness"].run({"values": "3000, 4000, 5000", "table": "3000 4000 5000 6000 7000 8000 9000 10000 11000"}
+                                       ).values["result"] == pytest.approx(0.375)
+
+
+def test_a_share_of_yeses_that_the_coin_alone_exceeds_is_refused() -> None:
+    run = {tool.name: tool for tool in load_tools()}["dp.randomized_response_estimate"].run
+    assert run({"p": 0.75, "observed": 0.4}).values["result"] == pytest.approx(0.3)
+    with pytest.raises(ToolError, match="only be chance"):
+        run({"p": 0.75, "observed": 0.1})

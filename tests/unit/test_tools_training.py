@@ -106,6 +106,7 @@ def test_doctests(module: str) -> None:
 ANSWERS: dict[str, list[dict[str, Any]]] = {
     "memory-planner": [{"params": 7.5e9, "dp": 64, "zero_stage": 3}, {"params": 13e9, "dp": 16, "zero_stage": 1},
                        {"params": 7e9, "zero_stage": 0}, {"params": 70e9, "dp": 128, "zero_stage": 2},
+                       {"params": 3e9, "dp": 4, "scheme": "DDP"},
                        {"layers": 32, "hidden": 4096, "heads": 32, "seq_len": 8192, "recompute": "selective"}],
     "collective-timer": [{"size_bytes": 14e9, "ranks": 8, "busbw_GBps": 450},
                          {"size_bytes": 14e9, "ranks": 64, "busbw_GBps": 50},
@@ -610,3 +611,36 @@ def test_the_largest_batch_fits_and_one_more_does_not(context: int, model: str, 
         assert values("serving-memory", **args, batch=most)["fits"]
         assert not values("serving-memory", **args, batch=most + 1)["fits"]
     assert values("serving-memory", **args)["kv_bytes_per_token"] == result("serve.kv_bytes_per_token", model=model)
+
+
+# What is named, and what isn't
+
+
+def test_a_scheme_stands_for_its_stage_unless_a_stage_is_given() -> None:
+    assert values("memory-planner", dp=8, scheme="DDP")["model_state_GB"] == 112
+    assert values("memory-planner", dp=8, scheme="FSDP") == values("memory-planner", dp=8, zero_stage=3)
+    assert values("memory-planner", dp=8, scheme="DDP", zero_stage=3)["model_state_GB"] == 14
+
+
+def test_a_model_that_is_not_named_is_never_replaced_in_silence() -> None:
+    silent, named = TOOLS["serving-memory"].run({"context_tokens": 100}), TOOLS["serving-memory"].run({"model": "Llama-7B"})
+    assert any("No model" in each for each in silent.warnings) and silent.summary.startswith("Llama-3-8B:")
+    assert not any("No model" in each for each in named.warnings) and named.values["kv_bytes_per_token"] == 524288
+    own = TOOLS["serving-memory"].run({"layers": 32, "kv_heads": 8, "head_dim": 128, "params": 8e9})
+    assert not any("No model" in each for each in own.warnings)
+
+
+def test_more_than_the_peak_asks_for_the_number_of_gpus() -> None:
+    with pytest.raises(ToolError, match="number of GPUs"):
+        TOOLS["flops.mfu"].run({"tokens_per_s": 400_000, "N": 13e9, "gpu": "H100"})
+    with pytest.raises(ToolError, match="peak_TFLOPs"):
+        TOOLS["flops.mfu"].run({"tokens_per_s": 400, "N": 13e9})
+    with pytest.raises(ToolError, match="weights_GB"):
+        TOOLS["serve.decode_tokens_per_s"].run({"bandwidth_GBps": 900})
+
+
+def test_bits_go_before_the_named_format() -> None:
+    assert values("serve.weights_GB", params_B=70, dtype="int4")["result"] == 35
+    assert values("serve.weights_GB", params_B=70, dtype="int4", bits=6)["result"] == 52.5
+    assert values("serve.decode_tokens_per_s", params_B=7, dtype="fp16", bandwidth_GBps=900) == values(
+        "serve.decode_tokens_per_s", weights_GB=14, bandwidth_GBps=900)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.transformer_shape import require_shape
 
 Recompute = Literal["none", "selective", "full"]
@@ -25,9 +25,9 @@ def layer_bytes(s: int, b: int, h: int, a: int, t: int, sequence_parallel: bool,
 
 
 _S: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "tokens",
-                      "words": ["sequence length", "context", "tokens", "s"]}
-_B: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "sequences", "words": ["micro-batch", "batch", "b"]}
-_H: dict[str, Any] = {"ge": 1, "le": 200_000, "unit": "count", "words": ["hidden", "width", "h"]}
+                      "words": ["sequence length", "context", "sequence", "tokens", "s"]}
+_B: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "samples", "words": ["micro-batch", "batch", "b"]}
+_H: dict[str, Any] = {"ge": 1, "le": 200_000, "unit": "count", "words": ["hidden", "hidden size", "width", "h"]}
 _HEADS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["attention heads", "heads", "a"]}
 _T: dict[str, Any] = {"ge": 1, "le": 1_024, "unit": "GPUs", "words": ["tensor parallel", "TP", "t"]}
 _L: dict[str, Any] = {"alias": "l", "ge": 1, "le": 2_000, "unit": "layers", "words": ["layers", "l"]}
@@ -47,6 +47,19 @@ def bytes_per_layer(s: int = param(**_S), b: int = param(**_B), h: int = param(*
     return [layer_bytes(s, b, h, a, 1, False, "none"), layer_bytes(s, b, h, a, t, False, "none"),
             layer_bytes(s, b, h, a, t, True, "none"), layer_bytes(s, b, h, a, t, True, "selective"),
             layer_bytes(s, b, h, a, t, True, "full")]
+
+
+@formula("act.layer_GB", unit="GB",
+         words=["activations of one layer", "activation memory of a layer", "one transformer layer"], cases=[
+    Case({"s": 2048, "b": 1, "h": 12288, "a": 96}, {"result": 2.868903936}, rel=1e-12, source="arXiv 2205.05198 table 2"),
+    Case(_GPT3 | {"sequence_parallel": True}, {"result": 0.358612992}, rel=1e-12, source="arXiv 2205.05198 table 2"),
+], asks=[Ask("Activations of one layer in GB with sequence length 4096, micro-batch 2, hidden size 4096 and 32 heads?",
+             "result", 4096 * 2 * 4096 * (34 + 5 * 32) / 1e9)])
+def layer_GB(s: int = param(**_S), b: int = param(**_B), h: int = param(**_H), a: int = param(**_HEADS),
+             t: int = param(1, **_T), sequence_parallel: bool = param(False, words=["sequence parallel"]),
+             recompute: Recompute = _RECOMPUTE) -> float:
+    """GB of activations that one transformer layer stores at 16 bits: sbh(34 + 5as/h), less with TP or recomputation."""
+    return layer_bytes(s, b, h, a, t, sequence_parallel, recompute) / 1e9
 
 
 @formula("act.selective", words=["selective recomputation"], cases=[
@@ -72,14 +85,15 @@ def selective(s: int = param(2048, **_S), h: int | None = param(None, **_H), a: 
     return [scores, scores / (34 + scores), s / (6 * h)]
 
 
-@formula("act.attention_term", cases=[Case({"s": 2048, "h": 12288, "a": 96}, {"result": 80.0},
+@formula("act.attention_term", words=["attention term", "5as/h"], cases=[Case({"s": 2048, "h": 12288, "a": 96}, {"result": 80.0},
                                            source="arXiv 2205.05198")])
 def attention_term(s: int = param(**_S), h: int = param(**_H), a: int = param(**_HEADS)) -> float:
     """5as/h, the attention scores' part of sbh(34 + 5as/h): it grows with the sequence, the 34 does not."""
     return 5 * a * s / h
 
 
-@formula("act.crossover_tokens", unit="tokens", cases=[
+@formula("act.crossover_tokens", unit="tokens",
+         words=["attention scores outweigh", "scores take over", "scores dominate"], cases=[
     Case({"h": 12288, "a": 96}, {"result": 870.4}, rel=1e-9, source="34h/(5a)"),
 ])
 def crossover_tokens(h: int = param(**_H), a: int = param(**_HEADS)) -> float:
@@ -87,7 +101,9 @@ def crossover_tokens(h: int = param(**_H), a: int = param(**_HEADS)) -> float:
     return 34 * h / (5 * a)
 
 
-@formula("act.full_recompute_overhead", unit="fraction", cases=[
+@formula("act.full_recompute_overhead", unit="fraction",
+         words=["full recomputation", "overhead of recomputation", "extra compute of recomputation",
+                "full activation checkpointing"], cases=[
     Case({}, {"result": 1 / 3}, rel=1e-12, source="4 passes' worth in place of 3"),
 ])
 def full_recompute_overhead(
@@ -97,7 +113,7 @@ def full_recompute_overhead(
     return 1 / (1 + backward_over_forward)
 
 
-@formula("act.total_GB", unit="GB", cases=[
+@formula("act.total_GB", unit="GB", words=["activation memory", "activations of all layers"], cases=[
     Case({**_GPT3, "l": 96, "sequence_parallel": True, "recompute": "selective"}, {"result": 10.267656192}, rel=1e-12,
          source="96 * 106,954,752 bytes"),
     Case({"s": 2048, "b": 1, "h": 12288, "a": 96, "t": 1, "l": 96}, {"result": 275.414777856}, rel=1e-12,
@@ -128,7 +144,7 @@ def first_stage_GB(s: int = param(**_S), b: int = param(**_B), h: int = param(**
     return layers * layer_bytes(s, b, h, a, t, sequence_parallel, recompute) * extra / 1e9
 
 
-@formula("act.logits_GB", unit="GB", cases=[
+@formula("act.logits_GB", unit="GB", words=["logits", "logits tensor", "output logits"], cases=[
     Case({"s": 8192, "b": 1, "V": 128256}, {"result": 4.202692608}, rel=1e-9,
          source="4sbV: fp32 logits of Llama-3's vocabulary"),
 ])

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
-
-Cell = str | float | int | bool | None
+from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.plain_tables import Cells, Rows
 
 _ROWS = param(min_length=1, max_length=100_000, words=["rows", "records", "quasi-identifiers"])
 _VALUES = param(min_length=1, max_length=100_000, words=["values", "sensitive values"])
-_CLASS = param(min_length=1, max_length=100_000, words=["class", "values in the class"])
-_TABLE = param(min_length=1, max_length=100_000, words=["table", "values in the whole table"])
+_CLASS = param(min_length=1, max_length=100_000, words=["class", "values in the class", "values of the class"])
+_TABLE = param(min_length=1, max_length=100_000, words=["table", "values in the whole table", "whole table", "overall"])
 _P = param(min_length=1, max_length=100_000, words=["p", "distribution", "shares", "counts"])
 _Q = param(min_length=1, max_length=100_000, words=["q", "distribution of the table", "overall"])
-_SIZES = param(min_length=1, max_length=100_000, words=["class sizes", "sizes"])
+_SIZES = param(min_length=1, max_length=100_000, words=["class sizes", "sizes", "equivalence classes", "classes", "groups"])
 
 SALARIES = [3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 11_000]
 """The sensitive column of the example in Li, Li & Venkatasubramanian, ICDE 2007."""
@@ -29,24 +28,28 @@ NETFLIX = {(8, 2, 14): 0.99, (2, 0, 3): 0.68}
 IEEE Security & Privacy 2008."""
 
 
-@formula("anon.k", cases=[
+@formula("anon.k", words=["k of k-anonymity", "how large is k", "k-anonymous", "smallest group"], cases=[
     Case({"rows": [["1305*", "<30"], ["1305*", "<30"], ["1485*", "40+"], ["1485*", "40+"], ["1485*", "40+"]]},
          {"result": 2}, source="smallest group of equal rows"),
+    Case({"rows": "(20-29, 130), (20-29, 130), (30-39, 148), (30-39, 148), (30-39, 148)"}, {"result": 2},
+         source="the same in plain text"),
 ])
-def k(rows: list[list[Cell]] = _ROWS) -> int:
+def k(rows: Rows = _ROWS) -> int:
     """The k of k-anonymity: size of the smallest group of rows with equal quasi-identifiers."""
     return min(Counter(map(tuple, rows)).values())
 
 
-@formula("anon.distinct_l", cases=[
+@formula("anon.distinct_l", words=["distinct l-diversity", "l-diverse", "different sensitive values"], cases=[
     Case({"values": ["cancer", "cancer", "flu"]}, {"result": 2}, source="number of different values"),
-])
-def distinct_l(values: list[Cell] = _VALUES) -> int:
+    Case({"values": "flu, flu, cancer, hiv"}, {"result": 3}, source="number of different values"),
+], asks=[Ask("A class holds the values \"flu, flu, cancer, hiv\". How many distinct sensitive values, that is l-diversity?",
+             "result", 3)])
+def distinct_l(values: Cells = _VALUES) -> int:
     """The l of distinct l-diversity of one class: its number of different sensitive values."""
     return len(set(values))
 
 
-@formula("anon.entropy_l", cases=[
+@formula("anon.entropy_l", words=["entropy l-diversity", "entropy l"], cases=[
     Case({"p": [0.5, 0.25, 0.25]}, {"result": 2.8284}, abs=1e-4, source="Machanavajjhala et al., ICDE 2006: exp(H)"),
     Case({"p": [0.75, 0.25]}, {"result": 1.7548}, abs=1e-4, source="Machanavajjhala et al., ICDE 2006: exp(H)"),
 ])
@@ -56,11 +59,11 @@ def entropy_l(p: list[float] = _P) -> float:
     return math.exp(-math.fsum(each * math.log(each) for each in shares if each > 0))
 
 
-@formula("anon.table_l", cases=[
+@formula("anon.table_l", words=["l of a table"], cases=[
     Case({"classes": [["flu", "cancer"], ["flu", "flu", "flu"]]}, {"result": [1, 1.0]}, source="worst class"),
 ])
 def table_l(
-    classes: list[list[Cell]] = _ROWS, out: str = param("", max_length=200),
+    classes: Rows = _ROWS, out: str = param("", max_length=200),
 ) -> list[float]:
     """l of a table given its classes' sensitive values: [distinct, entropy], each of the worst class."""
     counts = [Counter(each) for each in classes]
@@ -70,7 +73,7 @@ def table_l(
     return [min(map(len, counts)), min(entropies)]
 
 
-@formula("anon.recursive_c", cases=[
+@formula("anon.recursive_c", words=["recursive l-diversity"], cases=[
     Case({"counts": [5, 3, 2], "l": 2}, {"result": 1.0}, source="r1 / (r2 + r3)"),
 ])
 def recursive_c(
@@ -85,7 +88,7 @@ def recursive_c(
     return ranked[0] / rest
 
 
-@formula("anon.t_ordered", unit="fraction", cases=[
+@formula("anon.t_ordered", unit="fraction", words=["t-closeness", "ordered earth mover's distance"], cases=[
     Case({"p": [1, 1, 1, 0, 0, 0, 0, 0, 0], "q": [1] * 9}, {"result": 0.375}, rel=1e-12,
          source="Li, Li & Venkatasubramanian, ICDE 2007"),
     Case({"p": [0, 0, 0, 1, 0, 1, 0, 0, 1], "q": [1] * 9}, {"result": 1 / 6}, rel=1e-12,
@@ -101,7 +104,7 @@ def t_ordered(p: list[float] = _P, q: list[float] = _Q) -> float:
     return total / (len(a) - 1) if len(a) > 1 else 0.0
 
 
-@formula("anon.t_equal", unit="fraction", cases=[
+@formula("anon.t_equal", unit="fraction", words=["t-closeness of categories", "equal distance"], cases=[
     Case({"p": [1, 0, 0], "q": [1, 1, 1]}, {"result": 2 / 3}, rel=1e-12, source="half the sum of differences"),
 ])
 def t_equal(p: list[float] = _P, q: list[float] = _Q) -> float:
@@ -110,13 +113,13 @@ def t_equal(p: list[float] = _P, q: list[float] = _Q) -> float:
     return math.fsum(abs(left - right) for left, right in zip(a, b, strict=True)) / 2
 
 
-@formula("anon.t_closeness", unit="fraction", cases=[
+@formula("anon.t_closeness", unit="fraction", words=["t-closeness of a class"], cases=[
     Case({"values": [3_000, 4_000, 5_000], "table": SALARIES}, {"result": 0.375}, rel=1e-12,
          source="Li, Li & Venkatasubramanian, ICDE 2007"),
     Case({"values": [6_000, 8_000, 11_000], "table": SALARIES}, {"result": 0.167}, abs=5e-4,
          source="Li, Li & Venkatasubramanian, ICDE 2007"),
 ])
-def t_closeness(values: list[Cell] = _CLASS, table: list[Cell] = _TABLE) -> float:
+def t_closeness(values: Cells = _CLASS, table: Cells = _TABLE) -> float:
     """The t of one class: distance of its sensitive values from the whole table's (ordered when all are numbers)."""
     domain = list(dict.fromkeys(table))
     ordered = all(isinstance(each, int | float) and not isinstance(each, bool) for each in domain)
@@ -129,9 +132,9 @@ def t_closeness(values: list[Cell] = _CLASS, table: list[Cell] = _TABLE) -> floa
     return float((t_ordered if ordered else t_equal)(*shares))
 
 
-@formula("anon.prosecutor_risk", unit="fraction", cases=[
+@formula("anon.prosecutor_risk", unit="fraction", words=["prosecutor risk", "re-identification risk", "picks the right record"], cases=[
     Case({"sizes": [1, 4, 5]}, {"result": [1.0, 0.3]}, rel=1e-12, source="largest 1/size; classes / records"),
-])
+], asks=[Ask("Equivalence classes of sizes 4, 5 and 11: how high is the prosecutor risk?", "result", 0.25)])
 def prosecutor_risk(sizes: list[int] = _SIZES, out: str = param("", max_length=200)) -> list[float]:
     """Chance that who knows a person's quasi-identifiers picks the right record: [worst class, mean over records]."""
     if min(sizes) < 1:
@@ -139,12 +142,12 @@ def prosecutor_risk(sizes: list[int] = _SIZES, out: str = param("", max_length=2
     return [1 / min(sizes), len(sizes) / sum(sizes)]
 
 
-@formula("anon.unique_share", unit="fraction", cases=[
+@formula("anon.unique_share", unit="fraction", words=["unique people", "share of unique", "unique combination", "alone with"], cases=[
     Case({"people": 1_000, "cells": 1_000}, {"result": 0.368063}, abs=1e-6, source="(1 - 1/cells)^(people - 1)"),
 ])
 def unique_share(
     people: int = param(ge=1, le=10**11, unit="users", words=["people", "population", "records"]),
-    cells: float = param(ge=1, le=1e18, unit="count", words=["combinations", "cells"]),
+    cells: float = param(ge=1, le=1e18, unit="count", words=["combinations", "cells", "different values", "possible values"]),
 ) -> float:
     """Expected share of people who are alone with their combination of attributes, if all are equally frequent."""
     if cells == 1:
@@ -152,9 +155,9 @@ def unique_share(
     return math.exp((people - 1) * math.log1p(-1 / cells))
 
 
-@formula("anon.bits", unit="bits", cases=[
+@formula("anon.bits", unit="bits", words=["bits of information", "single out", "identify one person", "how many bits identify"], cases=[
     Case({"people": 8_000_000_000}, {"result": 32.897353}, abs=1e-6, source="log2"),
-])
+], asks=[Ask("How many bits of information identify a person in a population of 330 million?", "result", 28.297891)])
 def bits(people: float = param(ge=1, le=1e12, unit="users", words=["people", "population"])) -> float:
     """Bits of information that single one person out: log2(people)."""
     return math.log2(people)

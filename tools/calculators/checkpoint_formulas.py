@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Case, formula, param
+from tools.base import Ask, Case, formula, param
 
 
 def young(write_s: float, mtbf_s: float) -> float:
@@ -33,12 +33,18 @@ def waste_exact(cost_s: float, mtbf_s: float, interval_s: float, restart_s: floa
     return 1 - interval_s / mtbf_s * math.exp(-restart_s / mtbf_s - x) / -math.expm1(-x)
 
 
-_C: dict[str, Any] = {"ge": 1e-3, "le": 1e8, "unit": "s", "words": ["write", "checkpoint takes", "C"]}
-_M: dict[str, Any] = {"ge": 1e-3, "le": 1e12, "unit": "s", "words": ["MTBF", "time between failures", "M"]}
-_TAU: dict[str, Any] = {"ge": 1e-3, "le": 1e9, "unit": "s", "words": ["interval", "every", "tau"]}
+_C: dict[str, Any] = {"ge": 1e-3, "le": 1e8, "unit": "s",
+                      "words": ["write", "checkpoint takes", "checkpoint costs", "to save", "saving", "saving takes", "C"]}
+_M: dict[str, Any] = {"ge": 1e-3, "le": 1e12, "unit": "s",
+                      "words": ["MTBF", "time between failures", "fails every", "a failure every", "dies every",
+                                "crashes every", "one failure every", "M"]}
+_TAU: dict[str, Any] = {"ge": 1e-3, "le": 1e9, "unit": "s", "words": ["interval", "checkpoint every", "one every", "save every", "tau"]}
 _R: dict[str, Any] = {"ge": 0.0, "le": 1e8, "unit": "s", "words": ["restart", "recovery", "R"]}
-_GPU_H: dict[str, Any] = {"ge": 1.0, "le": 1e9, "unit": "h", "words": ["MTBF per GPU", "per GPU", "hours"]}
+_GPU_H: dict[str, Any] = {"ge": 1.0, "le": 1e9, "unit": "h",
+                          "words": ["MTBF per GPU", "MTBF", "per GPU", "GPU fails every", "GPUs fails every", "each GPU fails",
+                                    "fails once every", "GPU lasts"]}
 _GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "devices"]}
+_RUN = ["within", "survives", "run of", "for", "job lasts", "without a failure", "runs"]
 _LLAMA_S = 54 * 86_400 / 419
 
 
@@ -52,7 +58,7 @@ def mtbf_h(interruptions: float = param(ge=1, le=1e9, unit="count", words=["inte
     return days * 24 / interruptions
 
 
-@formula("ckpt.cluster_mtbf_h", unit="h", cases=[
+@formula("ckpt.cluster_mtbf_h", unit="h", words=["MTBF of the job", "MTBF of the cluster", "time between failures"], cases=[
     Case({"mtbf_gpu_h": 50682.06, "gpus": 16384}, {"result": 3.0934}, rel=1e-4, source="Llama 3 the other way round"),
     Case({"mtbf_gpu_h": 50000, "gpus": 1024}, {"result": 48.828125}, rel=1e-12, source="M/n"),
 ])
@@ -61,7 +67,7 @@ def cluster_mtbf_h(mtbf_gpu_h: float = param(**_GPU_H), gpus: int = param(**_GPU
     return mtbf_gpu_h / gpus
 
 
-@formula("ckpt.gpu_mtbf_h", unit="h", cases=[
+@formula("ckpt.gpu_mtbf_h", unit="h", words=["MTBF of one GPU", "MTBF per GPU"], cases=[
     Case({"interruptions": 419, "days": 54, "gpus": 16384}, {"result": 50676.4}, rel=1e-4, source="Llama 3: 5.8 years"),
 ])
 def gpu_mtbf_h(interruptions: float = param(ge=1, le=1e9, unit="count", words=["interruptions", "failures"]),
@@ -70,16 +76,27 @@ def gpu_mtbf_h(interruptions: float = param(ge=1, le=1e9, unit="count", words=["
     return days * 24 / interruptions * gpus
 
 
-@formula("ckpt.p_failure", unit="fraction", cases=[
+@formula("ckpt.p_failure", unit="fraction", words=["chance of a failure", "at least one failure", "probability of failing"],
+         cases=[
     Case({"mtbf_gpu_h": 50000, "gpus": 1024, "hours": 24}, {"result": 0.38831}, rel=1e-4, source="1 - e^(-24/48.8)"),
 ])
 def p_failure(mtbf_gpu_h: float = param(**_GPU_H), gpus: int = param(**_GPUS),
-              hours: float = param(ge=0.0, le=1e7, unit="h", words=["hours", "within"])) -> float:
+              hours: float = param(ge=0.0, le=1e7, unit="h", words=_RUN)) -> float:
     """Chance that a job sees at least one failure within some hours: 1 - e^(-t*n/M)."""
     return -math.expm1(-hours * gpus / mtbf_gpu_h)
 
 
-@formula("ckpt.young_s", unit="s", words=["optimal checkpoint interval"], cases=[
+@formula("ckpt.p_survive", unit="fraction", words=["survives", "without a failure", "runs through", "no failure"], cases=[
+    Case({"mtbf_gpu_h": 50000, "gpus": 1024, "hours": 24}, {"result": 0.61169}, rel=1e-4, source="e^(-24/48.8)"),
+], asks=[Ask("What is the chance that a job on 512 GPUs runs for 48 hours without a failure at an MTBF per GPU of 40,000 h?",
+             "result", math.exp(-48 * 512 / 40_000))])
+def p_survive(mtbf_gpu_h: float = param(**_GPU_H), gpus: int = param(**_GPUS),
+              hours: float = param(ge=0.0, le=1e7, unit="h", words=_RUN)) -> float:
+    """Chance that a job runs for some hours without a failure: e^(-t*n/M)."""
+    return math.exp(-hours * gpus / mtbf_gpu_h)
+
+
+@formula("ckpt.young_s", unit="s", words=["optimal checkpoint interval", "Young", "how often to checkpoint"], cases=[
     Case({"C_s": 300, "M_s": 86400}, {"result": 7200}, rel=1e-12, source="Young 1974: sqrt(2CM)"),
     Case({"C_s": 300, "M_s": _LLAMA_S}, {"result": 2584.8}, abs=0.1, source="Llama 3's MTBF, 5 min write"),
 ])
@@ -88,7 +105,7 @@ def young_s(C_s: float = param(**_C), M_s: float = param(**_M)) -> float:
     return young(C_s, M_s)
 
 
-@formula("ckpt.daly_s", unit="s", cases=[
+@formula("ckpt.daly_s", unit="s", words=["Daly"], cases=[
     Case({"C_s": 300, "M_s": 86400}, {"result": 7001.39}, abs=0.01, source="Daly 2006, higher order"),
     Case({"C_s": 300, "M_s": _LLAMA_S}, {"result": 2388.6}, abs=0.1, source="Daly 2006, higher order"),
     Case({"C_s": 300, "M_s": 100}, {"result": 100.0}, rel=1e-12, source="Daly 2006: M when C >= 2M"),
@@ -98,7 +115,7 @@ def daly_s(C_s: float = param(**_C), M_s: float = param(**_M)) -> float:
     return daly(C_s, M_s)
 
 
-@formula("ckpt.waste", unit="fraction", words=["checkpoint waste"], cases=[
+@formula("ckpt.waste", unit="fraction", words=["checkpoint waste", "time wasted", "fraction of time lost"], cases=[
     Case({"C_s": 300, "M_s": _LLAMA_S, "tau_s": 2584.8}, {"result": 0.2321}, abs=1e-4, source="23%: sqrt(2C/M)"),
     Case({"C_s": 300, "M_s": 86400, "tau_s": 7200}, {"result": 0.0833333}, rel=1e-6, source="300/7200 + 3600/86400"),
 ])
@@ -108,7 +125,7 @@ def waste(C_s: float = param(**_C), M_s: float = param(**_M), tau_s: float = par
     return waste_first_order(C_s, M_s, tau_s, R_s)
 
 
-@formula("ckpt.waste_optimal", unit="fraction", cases=[
+@formula("ckpt.waste_optimal", unit="fraction", words=["least waste", "waste at the optimal interval"], cases=[
     Case({"C_s": 300, "M_s": _LLAMA_S}, {"result": 0.2321}, abs=1e-4, source="sqrt(2C/M)"),
 ])
 def waste_optimal(C_s: float = param(**_C), M_s: float = param(**_M), R_s: float = param(0.0, **_R)) -> float:
@@ -126,7 +143,8 @@ def waste_exponential(C_s: float = param(**_C), M_s: float = param(**_M), tau_s:
     return waste_exact(C_s, M_s, tau_s, R_s)
 
 
-@formula("ckpt.size_GB", unit="GB", cases=[
+@formula("ckpt.size_GB", unit="GB", words=["checkpoint size", "size of a checkpoint", "full checkpoint",
+                                           "how big is a checkpoint", "checkpoint of a model"], cases=[
     Case({"params_B": 70}, {"result": 980.0}, source="14 bytes: 2 weights + 4 master + 8 moments"),
 ])
 def size_GB(params_B: float = param(ge=0.0, le=1e6, unit="billion parameters", words=["parameters", "model"]),
@@ -136,7 +154,7 @@ def size_GB(params_B: float = param(ge=0.0, le=1e6, unit="billion parameters", w
     return params_B * bytes_per_param
 
 
-@formula("ckpt.write_s", unit="s", cases=[
+@formula("ckpt.write_s", unit="s", words=["write a checkpoint", "checkpoint write time", "writing a checkpoint"], cases=[
     Case({"size_GB": 980, "storage_GBps": 10}, {"result": 98.0}, source="arithmetic"),
 ])
 def write_s(size_GB: float = param(ge=0.0, le=1e9, unit="GB", words=["checkpoint", "size"]),

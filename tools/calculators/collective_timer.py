@@ -15,7 +15,7 @@ class Collective(Params):
     ranks: int = param(8, ge=2, le=100_000, unit="GPUs", words=["GPUs", "ranks", "workers", "devices", "nodes"])
     busbw_GBps: float = param(450.0, ge=1e-3, le=100_000.0, unit="GB/s",
                               words=["bus bandwidth", "busbw", "bandwidth", "NVLink", "link", "network"])
-    latency_us: float = param(5.0, ge=0.0, le=100_000.0, unit="us", words=["latency", "per hop", "alpha", "per step"])
+    latency_us: float = param(5.0, ge=0.0, le=10_000.0, unit="us", words=["latency", "per hop", "alpha", "per step"])
     operation: Operation = param("all_reduce", words=["operation", "collective"])
     algorithm: Literal["ring", "tree"] = param("ring", words=["algorithm", "ring", "tree"])
     compute_ms: float = param(0.0, ge=0.0, le=1e9, unit="ms",

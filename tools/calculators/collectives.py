@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 Operation = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "broadcast", "reduce", "send_recv"]
 
@@ -28,8 +28,8 @@ def steps(operation: str, n: int, algorithm: str) -> int:
 
 _N: dict[str, Any] = {"ge": 2, "le": 1_000_000, "unit": "GPUs", "words": ["ranks", "GPUs", "n"]}
 _S: dict[str, Any] = {"alias": "bytes", "ge": 0.0, "le": 1e16, "unit": "bytes",
-                      "words": ["size", "message", "gradients"]}
-_BUS: dict[str, Any] = {"gt": 0.0, "le": 1e6, "ge": 1e-6, "unit": "GB/s", "words": ["bus bandwidth", "busbw", "GB/s"]}
+                      "words": ["size", "message", "gradients", "data", "tensor", "buffer"]}
+_BUS: dict[str, Any] = {"gt": 0.0, "le": 1e6, "ge": 1e-6, "unit": "GB/s", "words": ["bus bandwidth", "busbw", "bandwidth", "GB/s"]}
 _ALPHA: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "us", "words": ["latency", "alpha"]}
 _OP: Any = param("all_reduce", words=["operation", "collective"])
 _PERF = "nccl-tests PERFORMANCE.md"
@@ -44,19 +44,19 @@ def allreduce_factor(n: int = param(**_N)) -> float:
     return bus_factor("all_reduce", n)
 
 
-@formula("nccl.allgather_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+@formula("nccl.allgather_factor", words=["all-gather factor"], cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
 def allgather_factor(n: int = param(**_N)) -> float:
     """Bytes each rank sends in an all-gather over the gathered size: (n-1)/n."""
     return bus_factor("all_gather", n)
 
 
-@formula("nccl.reducescatter_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+@formula("nccl.reducescatter_factor", words=["reduce-scatter factor"], cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
 def reducescatter_factor(n: int = param(**_N)) -> float:
     """Bytes each rank sends in a reduce-scatter over the input size: (n-1)/n, half an all-reduce."""
     return bus_factor("reduce_scatter", n)
 
 
-@formula("nccl.alltoall_factor", cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
+@formula("nccl.alltoall_factor", words=["all-to-all factor"], cases=[Case({"n": 8}, {"result": 0.875}, source=_PERF)])
 def alltoall_factor(n: int = param(**_N)) -> float:
     """Bytes each rank sends in an all-to-all over its buffer size: (n-1)/n."""
     return bus_factor("all_to_all", n)
@@ -83,7 +83,7 @@ def allreduce_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: fl
     return size * bus_factor("all_reduce", n) / busbw_GBps / 1e6
 
 
-@formula("nccl.allgather_ms", unit="ms", cases=[
+@formula("nccl.allgather_ms", unit="ms", words=["all-gather", "all-gather time"], cases=[
     Case({"bytes": 14e9, "n": 8, "busbw_GBps": 450}, {"result": 27.2222}, rel=1e-5, source="S/B*(n-1)/n"),
 ])
 def allgather_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: float = param(**_BUS)) -> float:
@@ -91,7 +91,7 @@ def allgather_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: fl
     return size * bus_factor("all_gather", n) / busbw_GBps / 1e6
 
 
-@formula("nccl.reducescatter_ms", unit="ms", cases=[
+@formula("nccl.reducescatter_ms", unit="ms", words=["reduce-scatter", "reduce-scatter time"], cases=[
     Case({"bytes": 14e9, "n": 8, "busbw_GBps": 450}, {"result": 27.2222}, rel=1e-5, source="S/B*(n-1)/n"),
 ])
 def reducescatter_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps: float = param(**_BUS)) -> float:
@@ -99,7 +99,7 @@ def reducescatter_ms(size: float = param(**_S), n: int = param(**_N), busbw_GBps
     return size * bus_factor("reduce_scatter", n) / busbw_GBps / 1e6
 
 
-@formula("nccl.collective_ms", unit="ms", cases=[
+@formula("nccl.collective_ms", unit="ms", words=["collective with latency"], cases=[
     Case({"operation": "all_reduce", "bytes": 1e6, "n": 8, "busbw_GBps": 50, "latency_us": 5},
          {"result": 0.105}, rel=1e-9, source="14 steps of 5 us + 35 us"),
 ])
@@ -109,7 +109,7 @@ def collective_ms(operation: Operation = _OP, size: float = param(**_S), n: int 
     return size * bus_factor(operation, n) / busbw_GBps / 1e6 + steps(operation, n, "ring") * latency_us / 1e3
 
 
-@formula("nccl.algbw_GBps", unit="GB/s", cases=[
+@formula("nccl.algbw_GBps", unit="GB/s", words=["algorithm bandwidth", "algbw"], cases=[
     Case({"bytes": 14e9, "time_ms": 54.4444444}, {"result": 257.142857}, rel=1e-6, source="450/1.75"),
 ])
 def algbw_GBps(size: float = param(**_S),
@@ -118,7 +118,7 @@ def algbw_GBps(size: float = param(**_S),
     return size / time_ms / 1e6
 
 
-@formula("nccl.busbw_GBps", unit="GB/s", cases=[
+@formula("nccl.busbw_GBps", unit="GB/s", words=["bus bandwidth", "busbw", "measured all-reduce"], cases=[
     Case({"bytes": 14e9, "n": 8, "time_ms": 54.4444444}, {"result": 450.0}, rel=1e-6, source=_PERF),
 ])
 def busbw_GBps(size: float = param(**_S), n: int = param(**_N),
@@ -128,7 +128,7 @@ def busbw_GBps(size: float = param(**_S), n: int = param(**_N),
     return size / time_ms / 1e6 * bus_factor(operation, n)
 
 
-@formula("nccl.wire_bytes", unit="bytes", cases=[
+@formula("nccl.wire_bytes", unit="bytes", words=["each rank sends", "bytes on the wire"], cases=[
     Case({"bytes": 8000, "n": 8}, {"result": 14000.0}, source="2*7/8*8000"),
 ])
 def wire_bytes(size: float = param(**_S), n: int = param(**_N), operation: Operation = _OP) -> float:
@@ -136,17 +136,31 @@ def wire_bytes(size: float = param(**_S), n: int = param(**_N), operation: Opera
     return size * bus_factor(operation, n)
 
 
-@formula("nccl.link_GBps", unit="GB/s", cases=[
+@formula("nccl.link_GBps", unit="GB/s", words=["NICs", "network cards", "InfiniBand", "Gb/s in GB/s", "network links"],
+         cases=[
     Case({"nic_Gbps": 400}, {"result": 50.0}, source="8 bits a byte"),
     Case({"nic_Gbps": 200, "nics": 4}, {"result": 100.0}, source="8 bits a byte"),
-])
-def link_GBps(nic_Gbps: float = param(gt=0.0, le=1e6, unit="Gbit/s", words=["NIC", "link", "Gb/s"]),
-              nics: int = param(1, ge=1, le=64, unit="count", words=["NICs"])) -> float:
+], asks=[Ask("How many GB/s do four NICs of 200 Gbit/s give a node?", "result", 100)])
+def link_GBps(nic_Gbps: float = param(gt=0.0, le=1e6, unit="Gbit/s", words=["NIC", "link", "Gb/s", "InfiniBand"]),
+              nics: int = param(1, ge=1, le=64, unit="count", words=["NICs", "links", "cards", "ports"])) -> float:
     """GB/s of network links quoted in Gb/s: divide by 8. NDR InfiniBand is 400 Gb/s, 50 GB/s each way."""
     return nic_Gbps / 8 * nics
 
 
-@formula("nccl.hierarchical_ms", unit="ms", cases=[
+@formula("nccl.exposed_ms", unit="ms",
+         words=["exposed communication", "stays exposed", "overlap", "hidden behind the backward pass"], cases=[
+    Case({"comm_ms": 80, "compute_ms": 60}, {"result": 20.0}, source="what is longer than the computation shows"),
+    Case({"comm_ms": 50, "compute_ms": 60}, {"result": 0.0}, source="all of it is hidden"),
+], asks=[Ask("Communication of 90 ms overlaps with a backward pass of 70 ms. How many ms stay exposed?", "result", 20)])
+def exposed_ms(
+    comm_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["communication", "all-reduce", "all-reduce takes"]),
+    compute_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["backward", "backward pass", "computation", "compute"]),
+) -> float:
+    """Milliseconds of communication that computation can't hide under full overlap: max(0, communication - computation)."""
+    return max(0.0, comm_ms - compute_ms)
+
+
+@formula("nccl.hierarchical_ms", unit="ms", words=["two-level all-reduce", "hierarchical all-reduce"], cases=[
     Case({"bytes": 14e9, "gpus_per_node": 8, "nodes": 8, "intra_GBps": 450, "inter_GBps": 50}, {"result": 115.6944},
          rel=1e-5, source="54.44 inside the node + 61.25 for an eighth of the bytes across 8 nodes"),
 ])

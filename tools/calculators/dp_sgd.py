@@ -107,7 +107,7 @@ def sgd_eps_advanced(
     return min(step * math.sqrt(2 * T * math.log(2 / delta)) + T * step * growth, T * step)
 
 
-@formula("dp.sgd_sigma", cases=[
+@formula("dp.sgd_sigma", words=["noise multiplier needed", "which noise multiplier"], cases=[
     Case({"q": 0.01, "T": 10_000, "eps": 1.0355, "delta": 1e-5}, {"result": 4.0}, abs=0.01,
          source="inverse of Renyi accounting"),
 ])
@@ -126,7 +126,7 @@ def sgd_sigma(
     return high
 
 
-@formula("dp.sgd_steps", unit="steps", cases=[
+@formula("dp.sgd_steps", unit="steps", words=["how many steps", "steps within the budget"], cases=[
     Case({"q": 0.01, "sigma": 4, "eps": 1.26, "delta": 1e-5}, {"result": 14_350}, rel=0.001,
          source="inverse of Renyi accounting"),
 ])
@@ -139,7 +139,8 @@ def sgd_steps(
     return steps_within(rdp_curve(q, sigma, 1), eps, delta)
 
 
-@formula("dp.sgd_q", unit="fraction", cases=[Case({"N": 60_000, "batch": 600}, {"result": 0.01}, source="batch / N")])
+@formula("dp.sgd_q", unit="fraction", words=["sampling rate"], cases=[Case({"N": 60_000, "batch": 600},
+                                                                           {"result": 0.01}, source="batch / N")])
 def sgd_q(
     N: int = param(ge=1, le=10**12, unit="records", words=["records", "examples", "N"]),
     batch: int = param(ge=1, le=10**9, unit="count", words=["batch", "batch size", "lot size"]),

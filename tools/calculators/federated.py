@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 _A = param(min_length=1, max_length=10_000, words=["curvatures", "a"])
 _C = param(min_length=1, max_length=10_000, words=["optima", "client optima", "c"])
@@ -18,7 +18,7 @@ _TWO: dict[str, Any] = {"a": [1, 10], "c": [0, 1], "eta": 0.05}
 _SOURCE = "closed form of two quadratic clients"
 
 
-@formula("fed.fedavg_fixed_point", cases=[
+@formula("fed.fedavg_fixed_point", words=["FedAvg settles", "FedAvg converges to", "fixed point"], cases=[
     Case(_TWO | {"local_steps": 1, "true_optimum": 0.90909}, {"result": 0.90909}, abs=1e-5, source=_SOURCE),
     Case(_TWO | {"local_steps": 10}, {"result": 0.71344}, abs=1e-5, source=_SOURCE),
     Case(_TWO | {"local_steps": 1_000}, {"result": 0.5}, abs=1e-5, source=_SOURCE + ": the mean of the optima"),
@@ -36,7 +36,8 @@ def fedavg_fixed_point(
         w * s for w, s in zip(shares, pulls, strict=True))
 
 
-@formula("fed.true_optimum", cases=[Case({"a": [1, 10], "c": [0, 1]}, {"result": 0.90909}, abs=1e-5, source="10 / 11")])
+@formula("fed.true_optimum", words=["true optimum of the clients"], cases=[Case({"a": [1, 10], "c": [0, 1]},
+                                                                                {"result": 0.90909}, abs=1e-5, source="10 / 11")])
 def true_optimum(
     a: list[float] = _A, c: list[float] = _C, weights: list[float] | None = _WEIGHTS,
 ) -> float:
@@ -46,7 +47,7 @@ def true_optimum(
         w * k for w, k in zip(shares, a, strict=True))
 
 
-@formula("fed.drift", cases=[
+@formula("fed.drift", words=["client drift"], cases=[
     Case(_TWO | {"local_steps": 10}, {"result": 0.71344 - 0.90909}, abs=2e-5, source=_SOURCE),
     Case(_TWO | {"local_steps": 1}, {"result": 0.0}, abs=1e-12, source="one step is plain gradient descent"),
 ])
@@ -58,7 +59,7 @@ def drift(
     return float(fedavg_fixed_point(a, c, eta, local_steps, None, weights, mu) - true_optimum(a, c, weights))
 
 
-@formula("fed.fedprox_fixed_point", cases=[
+@formula("fed.fedprox_fixed_point", words=["FedProx settles", "FedProx"], cases=[
     Case(_TWO | {"local_steps": 1_000, "mu": 10}, {"result": 0.846154}, abs=1e-6,
          source="pulls a / (a + mu): 0.5 / (0.5 + 1/11)"),
 ])
@@ -70,7 +71,7 @@ def fedprox_fixed_point(
     return float(fedavg_fixed_point(a, c, eta, local_steps, None, weights, mu))
 
 
-@formula("fed.round_rate", cases=[
+@formula("fed.round_rate", words=["contraction of a round"], cases=[
     Case({"a": [1, 10], "eta": 0.05, "local_steps": 1}, {"result": 0.725}, abs=1e-12, source="1 - 0.05 * 5.5"),
 ])
 def round_rate(
@@ -81,7 +82,7 @@ def round_rate(
     return settle_rate(client_shares(a, a, weights), client_pulls(a, eta, local_steps, mu))
 
 
-@formula("fed.rounds_to", unit="rounds", cases=[
+@formula("fed.rounds_to", unit="rounds", words=["rounds until FedAvg settles"], cases=[
     Case({"a": [1, 10], "eta": 0.05, "tolerance": 0.01}, {"result": 15}, source="ln 0.01 / ln 0.725 = 14.3"),
 ])
 def rounds_to(
@@ -94,22 +95,28 @@ def rounds_to(
     return 1 if rate <= tolerance else math.ceil(math.log(tolerance) / math.log(rate) - 1e-9)
 
 
-@formula("fed.weighted_average", cases=[
+@formula("fed.weighted_average",
+         words=["FedAvg average", "aggregated weight", "server aggregates", "aggregation", "global weight", "weighted average"],
+         cases=[
     Case({"values": [1.0, 4.0], "examples": [300, 100]}, {"result": 1.75}, rel=1e-12, source="McMahan et al. 2017"),
-])
+], asks=[Ask("FedAvg with client values [1.0, 4.0] and examples [300, 100]: what does the server average?", "result", 1.75)])
 def weighted_average(
-    values: list[float] = _C, examples: list[float] = param(min_length=1, max_length=10_000, words=["examples"]),
+    values: list[float] = param(min_length=1, max_length=10_000,
+                                words=["values", "client weights", "weights", "updates", "parameters", "accuracies"]),
+    examples: list[float] = param(min_length=1, max_length=10_000,
+                                  words=["examples", "samples", "records", "data points", "data sizes"]),
 ) -> float:
-    """The server's step of FedAvg: mean of the clients' values, weighted by their examples."""
+    """The server's step of FedAvg: mean of the clients' values weighted by their examples, sum(n_i x_i) / sum(n_i)."""
     return math.fsum(w * v for w, v in zip(client_shares(values, values, examples), values, strict=True))
 
 
-@formula("fed.communication_bytes", unit="bytes", cases=[
+@formula("fed.communication_bytes", unit="bytes", words=["federated traffic", "communication cost",
+                                                         "traffic of training", "up and down"], cases=[
     Case({"rounds": 100, "clients": 10, "model_bytes": 4_000_000}, {"result": 8e9}, source="down and up each round"),
 ])
 def communication_bytes(
-    rounds: int = param(ge=1, le=10**9, unit="rounds", words=["rounds"]),
-    clients: int = param(ge=1, le=10**9, unit="clients", words=["clients", "devices"]),
+    rounds: int = param(ge=1, le=10**9, unit="rounds", words=["rounds", "communication rounds"]),
+    clients: int = param(ge=1, le=10**9, unit="clients", words=["clients", "devices", "phones", "users", "a round"]),
     model_bytes: float = param(gt=0, le=1e15, unit="bytes", words=["model", "update"]),
 ) -> float:
     """Bytes that training moves: every round each client takes the model down and an update up."""

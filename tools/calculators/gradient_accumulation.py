@@ -14,7 +14,7 @@ def means(micro: list[list[float]]) -> tuple[float, float]:
     return math.fsum(flat) / len(flat), math.fsum(math.fsum(each) / len(each) for each in micro) / len(micro)
 
 
-_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences"}
+_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "samples"}
 _COUNT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count"}
 
 
@@ -31,42 +31,44 @@ def unequal_micro(micro: list[list[float]] = param(min_length=1, max_length=10_0
     return {"true_mean": true, "mean_of_means": naive}
 
 
-@formula("accum.token_weighted", cases=[
+@formula("accum.token_weighted", words=["token-weighted loss", "weighted by tokens", "mean loss of micro-batches"], cases=[
     Case({"losses": [2, 10], "tokens": [3, 1]}, {"true_mean": 4.0, "mean_of_means": 6.0, "ratio": 1.5},
          source="(2*3 + 10)/4"),
 ])
 def token_weighted(
-    losses: list[float] = param(min_length=1, max_length=100_000, words=["losses"]),
-    tokens: list[float] = param(min_length=1, max_length=100_000, words=["tokens"]),
+    losses: list[float] = param(min_length=1, max_length=100_000, words=["losses", "mean losses"]),
+    tokens: list[float] = param(min_length=1, max_length=100_000, words=["tokens", "token counts"]),
 ) -> dict[str, float | None]:
-    """The same from mean losses and token counts of micro-batches or ranks; ratio is None for a mean of 0."""
+    """Token-weighted loss from mean losses and token counts of micro-batches: sum(loss*tokens)/sum(tokens), and the mean of means.
+
+    `ratio` is the mean of means over it, None for a loss of 0."""
     _check(losses, tokens, "accum.token_weighted")
     true = math.fsum(a * b for a, b in zip(losses, tokens, strict=True)) / math.fsum(tokens)
     naive = math.fsum(losses) / len(losses)
     return {"true_mean": true, "mean_of_means": naive, "ratio": naive / true if true else None}
 
 
-@formula("accum.effective_batch", unit="sequences", cases=[
+@formula("accum.effective_batch", unit="sequences", words=["effective batch", "effective batch size", "total batch"], cases=[
     Case({"micro_batch": 4, "accumulation": 8, "dp": 16}, {"result": 512}, source="arithmetic"),
 ])
 def effective_batch(micro_batch: int = param(**_BATCH, words=["micro-batch"]),
-                    accumulation: int = param(**_COUNT, words=["accumulation steps"]),
+                    accumulation: int = param(**_COUNT, words=["accumulation steps", "accumulate", "accumulating over"]),
                     dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
     """Sequences behind one optimizer step: micro-batch times accumulation steps times data-parallel ranks."""
     return micro_batch * accumulation * dp
 
 
-@formula("accum.steps", unit="count", cases=[
+@formula("accum.steps", unit="count", words=["accumulation steps", "how many accumulation steps"], cases=[
     Case({"global_batch": 1024, "micro_batch": 4, "dp": 16}, {"result": 16}, source="arithmetic"),
 ])
-def accumulation_steps(global_batch: int = param(**_BATCH, words=["global batch"]),
-                       micro_batch: int = param(**_BATCH, words=["micro-batch"]),
+def accumulation_steps(global_batch: int = param(**_BATCH, words=["global batch", "total batch", "effective batch", "batch size of"]),
+                       micro_batch: int = param(**_BATCH, words=["micro-batch", "per GPU", "fits at a time", "at a time"]),
                        dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
     """Accumulation steps for a global batch, rounded up."""
     return math.ceil(global_batch / (micro_batch * dp))
 
 
-@formula("accum.tokens_per_step", unit="tokens", cases=[
+@formula("accum.tokens_per_step", unit="tokens", words=["tokens per step", "tokens per update"], cases=[
     Case({"global_batch": 1024, "s": 4096}, {"result": 4194304}, source="arithmetic"),
 ])
 def tokens_per_step(global_batch: int = param(**_BATCH, words=["global batch"]),
@@ -83,12 +85,12 @@ def _check(losses: list[float], tokens: list[float], name: str) -> None:
 
 
 class Accumulation(Params):
-    micro_batch: int = param(4, ge=1, le=1_000_000, unit="sequences",
+    micro_batch: int = param(4, ge=1, le=1_000_000, unit="samples",
                              words=["micro-batch", "micro batch", "per GPU batch"])
     accumulation: int = param(8, ge=1, le=1_000_000, unit="count",
                               words=["accumulation steps", "accumulation", "accumulated", "gradient accumulation"])
     dp: int = param(16, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "data parallel", "ranks"])
-    seq_len: int = param(4_096, ge=1, le=10_000_000, unit="tokens", words=["sequence length", "tokens each", "context"])
+    seq_len: int = param(4_096, ge=1, le=10_000_000, unit="tokens", words=["sequence length", "tokens each", "context", "tokens long"])
     tokens: list[float] = param([3.0, 1.0], min_length=1, max_length=10_000, words=["token counts"],
                                 help="tokens that count in each micro-batch")
     losses: list[float] = param([2.0, 10.0], min_length=1, max_length=10_000, words=["losses"],

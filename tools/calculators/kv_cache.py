@@ -6,7 +6,8 @@ import math
 import re
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.model_state import WEIGHT_BITS, WeightType
 from tools.calculators.transformer_shape import require_shape
 
 _BYTES: tuple[tuple[str, float], ...] = (
@@ -21,12 +22,13 @@ def per_token(layers: int, kv_heads: int, head_dim: int, bits: float) -> float:
 
 
 _LAYERS: dict[str, Any] = {"ge": 1, "le": 2_000, "unit": "layers", "words": ["layers"]}
-_KV: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["kv heads", "key-value heads", "KV heads"]}
+_KV: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["kv heads", "key-value heads", "KV heads", "groups"]}
 _DIM: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["head dimension", "head size", "head dim"]}
 _BITS: dict[str, Any] = {"ge": 1.0, "le": 64.0, "unit": "bits", "words": ["bits", "bit"]}
 _CONTEXT: dict[str, Any] = {"ge": 1, "le": 100_000_000, "unit": "tokens",
                             "words": ["context", "tokens", "sequence length"]}
-_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users"]}
+_BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users",
+                                                                                    "requests", "concurrent"]}
 _GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
 
 
@@ -87,7 +89,7 @@ def max_batch(gpu_GB: float = param(**_GB, words=["GPU memory", "GPU"]),
     return max(0, math.floor((gpu_GB - weights_GB - reserve_GB) * 1e9 / (kv_bytes_per_token * context) + 1e-9))
 
 
-@formula("serve.max_context", unit="tokens", cases=[
+@formula("serve.max_context", unit="tokens", words=["longest context", "how long a context"], cases=[
     Case({"gpu_GB": 80, "weights_GB": 16.06, "kv_bytes_per_token": 131072, "batch": 1}, {"result": 487823},
          source="(80 - 16.06)e9/131072"),
 ])
@@ -100,23 +102,27 @@ def max_context(gpu_GB: float = param(**_GB, words=["GPU memory", "GPU"]),
     return max(0, math.floor((gpu_GB - weights_GB - reserve_GB) * 1e9 / (kv_bytes_per_token * batch) + 1e-9))
 
 
-@formula("serve.gqa_ratio", unit="count", cases=[Case({"heads": 32, "kv_heads": 8}, {"result": 4.0}, source="32/8")])
+@formula("serve.gqa_ratio", unit="count", words=["GQA", "grouped-query attention", "smaller cache"],
+         cases=[Case({"heads": 32, "kv_heads": 8}, {"result": 4.0}, source="32/8")])
 def gqa_ratio(heads: int = param(ge=1, le=10_000, unit="heads", words=["heads", "query heads"]),
               kv_heads: int = param(**_KV)) -> float:
     """How many times grouped-query attention shrinks the cache against one key-value head per query head."""
     return heads / kv_heads
 
 
-@formula("serve.weights_GB", unit="GB", cases=[
+@formula("serve.weights_GB", unit="GB", words=["weights", "quantised weights", "how big are the weights"], cases=[
     Case({"params_B": 70, "bits": 16}, {"result": 140.0}, source="2 bytes each"),
-])
+    Case({"params_B": 70, "dtype": "int4"}, {"result": 35.0}, source="half a byte each"),
+], asks=[Ask("Weights of a 34B model in int8: how many GB?", "result", 34),
+         Ask("how much memory do the weights of a 13B model take in fp16?", "result", 26)])
 def serve_weights_GB(params_B: float = param(ge=0.0, le=1e6, unit="billion parameters", words=["parameters", "model"]),
-                     bits: float = param(16.0, **_BITS)) -> float:
-    """GB of the weights at a number of bits."""
-    return params_B * bits / 8
+                     bits: float | None = param(None, **_BITS),
+                     dtype: WeightType = param("bf16", words=["format", "dtype", "precision", "quantised to"])) -> float:
+    """GB of the weights of a served model: params * bits/8. `bits` goes before `dtype`."""
+    return params_B * (bits or WEIGHT_BITS[dtype]) / 8
 
 
-@formula("serve.crossover_tokens", unit="tokens", cases=[
+@formula("serve.crossover_tokens", unit="tokens", words=["cache outweighs the weights", "cache larger than the weights"], cases=[
     Case({"weights_GB": 14, "kv_bytes_per_token": 524288}, {"result": 26702.9}, rel=1e-5, source="14e9/524288"),
 ])
 def crossover_tokens(weights_GB: float = param(**_GB, words=["weights"]),
@@ -126,20 +132,31 @@ def crossover_tokens(weights_GB: float = param(**_GB, words=["weights"]),
     return weights_GB * 1e9 / kv_bytes_per_token
 
 
-@formula("serve.decode_tokens_per_s", unit="tokens/s", cases=[
+@formula("serve.decode_tokens_per_s", unit="tokens/s",
+         words=["decoding speed", "tokens per second", "memory-bound decoding", "generate"], cases=[
     Case({"weights_GB": 14, "kv_GB": 0, "bandwidth_GBps": 3350, "batch": 1}, {"result": 239.2857}, rel=1e-6,
          source="3350/14: H100 reads all weights for each token"),
     Case({"weights_GB": 14, "kv_GB": 14, "bandwidth_GBps": 3350, "batch": 8}, {"result": 957.142857}, rel=1e-8,
          source="8*3350/28"),
-])
+], asks=[Ask("14 GB of weights on a GPU with 2 TB/s memory bandwidth: how many tokens per second can it decode at most?",
+             "result", 2000 / 14),
+        Ask("how fast can a 70B model in int4 decode at most on a gpu with 3.35 TB/s memory bandwidth, in tokens per second?",
+            "result", 3350 / 35)])
 def decode_tokens_per_s(
-    weights_GB: float = param(ge=0.001, le=1e6, unit="GB", words=["weights"]),
+    weights_GB: float | None = param(None, ge=0.001, le=1e6, unit="GB", words=["weights"]),
+    params_B: float | None = param(None, ge=1e-4, le=1e6, unit="billion parameters", words=["parameters", "params", "model"]),
+    dtype: WeightType = param("bf16", words=["format", "dtype", "precision", "quantised to"]),
     kv_GB: float = param(0.0, **_GB, words=["KV cache", "cache"]),
-    bandwidth_GBps: float = param(ge=0.1, le=1e6, unit="GB/s", words=["memory bandwidth", "HBM"]),
+    bandwidth_GBps: float = param(ge=0.1, le=1e6, unit="GB/s", words=["memory bandwidth", "HBM", "bandwidth"]),
     batch: int = param(1, **_BATCH),
 ) -> float:
-    """Upper bound of decoding: each step reads the weights and the whole cache once and gives one token a sequence."""
-    return batch * bandwidth_GBps / (weights_GB + kv_GB)
+    """Upper bound of decoding, batch * bandwidth / (weights + cache): each step reads both once and gives one token a sequence.
+
+    The weights are given in GB, or are params_B parameters of `dtype`."""
+    if weights_GB is None and params_B is None:
+        raise ToolError("serve.decode_tokens_per_s needs weights_GB, or params_B with a dtype.")
+    weights = weights_GB if weights_GB is not None else float(serve_weights_GB(params_B, None, dtype))
+    return batch * bandwidth_GBps / (weights + kv_GB)
 
 
 def _named_bytes(model: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.calculators.activations import Recompute, layer_bytes
@@ -14,20 +15,23 @@ from tools.calculators.transformer_shape import usual_shape
 class MemoryPlan(Params):
     params: float = param(7e9, ge=1e6, le=1e14, unit="parameters",
                           words=["parameters", "params", "model", "parameter model"])
-    dp: int = param(8, ge=1, le=100_000, unit="GPUs",
-                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s"])
+    dp: int = param(1, ge=1, le=100_000, unit="GPUs",
+                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s"],
+                    help="data-parallel ranks; 1 shards nothing")
     tp: int = param(1, ge=1, le=1_024, unit="count", words=["tensor parallel", "tp", "tensor-parallel"])
     pp: int = param(1, ge=1, le=1_024, unit="stages", words=["pipeline stages", "pp", "pipeline parallel"])
     ep: int = param(1, ge=1, le=10_000, unit="count", words=["expert parallel", "ep", "expert-parallel"])
     expert_fraction: float = param(0.0, ge=0.0, le=1.0, unit="fraction",
                                    words=["in experts", "expert parameters", "share in experts"])
-    zero_stage: int = param(3, ge=0, le=3, unit="stage", words=["ZeRO stage", "ZeRO", "stage", "zero-"],
-                            help="0 is DDP, 3 is FSDP full sharding")
+    scheme: Literal["FSDP", "DDP"] = param("FSDP", words=["scheme", "sharding scheme"],
+                                           help="FSDP shards everything (ZeRO stage 3), DDP nothing (stage 0)")
+    zero_stage: int | None = param(None, ge=0, le=3, unit="stage", words=["ZeRO stage", "ZeRO", "stage", "sharding"],
+                                   help="replaces the scheme: 0 is DDP, 3 is FSDP full sharding")
     precision: Precision = param("mixed", words=["precision", "mixed precision", "fp32", "bf16"])
     seq_len: int = param(4_096, ge=1, le=10_000_000, unit="tokens",
                          words=["sequence length", "sequence", "context", "tokens"])
-    micro_batch: int = param(1, ge=1, le=65_536, unit="sequences",
-                             words=["micro-batch", "batch size", "batch", "sequences"])
+    micro_batch: int = param(1, ge=1, le=65_536, unit="samples",
+                             words=["micro-batch", "batch size", "batch", "per GPU batch"])
     microbatches: int = param(8, ge=1, le=100_000, unit="count", words=["microbatches per step", "accumulation steps"])
     hidden: int | None = param(None, ge=1, le=200_000, unit="count",
                                words=["hidden size", "hidden", "width", "d_model"])
@@ -88,6 +92,7 @@ class Parts:
               "model_state_GB", 112),
           Ask("With ZeRO stage 2 and 70B parameters across 128 GPUs, how large is the model state per GPU?",
               "model_state_GB", 147.65625),
+          Ask("model state per gpu for 3B params on 4 gpus with plain DDP, no ZeRO?", "model_state_GB", 48),
           Ask("A model with 32 layers, hidden size 4096, 32 attention heads and a sequence length of 8192: how many GB "
               "of activations with selective recomputation?", "activations_GB", 36.507222016),
       ])
@@ -110,11 +115,11 @@ def memory_planner(p: MemoryPlan, seed: int) -> ToolResult:
     shape = usual_shape(p.params, p.layers, p.hidden, p.heads)
     _check(p, shape[0])
     stages = [_parts(p, stage, shape) for stage in range(4)]
-    mine = stages[p.zero_stage]
+    mine = stages[_stage(p)]
     naive = _naive(p, mine)
     values = {
         "total_GB": mine.total, "fits": mine.total <= p.gpu_memory_GB, "headroom_GB": p.gpu_memory_GB - mine.total,
-        "model_state_GB": mine.state, "weights_GB": mine.weights, "gradients_GB": mine.gradients,
+        "model_state_GB": mine.state, "unsharded_state_GB": stages[0].state, "weights_GB": mine.weights, "gradients_GB": mine.gradients,
         "optimizer_GB": mine.optimizer, "gathered_weights_GB": mine.gathered, "activations_GB": mine.activations,
         "logits_GB": mine.logits, "bytes_per_parameter": sum(STATE_BYTES[p.precision]), "gpus": p.dp * p.tp * p.pp,
         "lowest_fitting_stage": next((n for n in range(4) if stages[n].total <= p.gpu_memory_GB), None)}
@@ -136,6 +141,13 @@ def memory_planner(p: MemoryPlan, seed: int) -> ToolResult:
                      "1F1B pipeline: the first stage is the fullest; logits count when there is one stage"],
         warnings=_warnings(p, mine, 5 * shape[2] * p.seq_len > 34 * shape[1]),
     )
+
+
+def _stage(p: MemoryPlan) -> int:
+    """The ZeRO stage: the one given, or the one that the scheme stands for."""
+    if p.zero_stage is not None:
+        return p.zero_stage
+    return 3 if p.scheme == "FSDP" else 0
 
 
 def _check(p: MemoryPlan, layers: int) -> None:
@@ -170,7 +182,7 @@ def _activations(p: MemoryPlan, layers: int, hidden: int, heads: int) -> float:
 def _naive(p: MemoryPlan, mine: Parts) -> dict[str, float]:
     """What comes out when mixed precision halves the state and FSDP divides the activations too."""
     state = mine.state / 2 if p.precision.startswith("mixed") else mine.state
-    activations = mine.activations / p.dp if p.zero_stage == 3 else mine.activations
+    activations = mine.activations / p.dp if _stage(p) == 3 else mine.activations
     return {"model_state_GB": state, "activations_GB": activations,
             "total_GB": state + activations + mine.gathered + mine.logits + mine.overhead}
 
@@ -193,7 +205,7 @@ def _gap(p: MemoryPlan, mine: Parts, naive: float) -> str:
     if mine.total - naive < 0.005 * mine.total:
         return ""
     reasons = (["halved the state for mixed precision"] if p.precision.startswith("mixed") else []) + (
-        ["let FSDP shard activations"] if p.zero_stage == 3 and p.dp > 1 else [])
+        ["let FSDP shard activations"] if _stage(p) == 3 and p.dp > 1 else [])
     return f" Whoever {' and '.join(reasons)} would expect {naive:.4g} GB."
 
 
@@ -203,7 +215,7 @@ def _warnings(p: MemoryPlan, mine: Parts, scores_dominate: bool) -> list[str]:
         found.append("Less than 10% is left: fragmentation and communication buffers often take that much.")
     if p.tp > 8:
         found.append("Tensor parallelism beyond 8 leaves the node's fast links; its all-reduces come in every layer.")
-    if p.pp > 1 and p.zero_stage >= 2:
+    if p.pp > 1 and _stage(p) >= 2:
         found.append("ZeRO stages 2 and 3 with a pipeline reduce or gather for every micro-batch; stage 1 is usual.")
     if p.recompute == "none" and scores_dominate:
         found.append("Attention scores outweigh the rest of the activations; FlashAttention or selective recomputation "

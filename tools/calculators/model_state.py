@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 Precision = Literal["mixed", "mixed_fp32_grad", "fp32", "bf16", "mixed_8bit_adam"]
 
@@ -20,6 +20,11 @@ MOMENT_BYTES: dict[str, float] = {"adam": 8, "adamw": 8, "adam8bit": 2, "lion": 
                                   "sgd": 0}
 """Bytes per parameter that an optimizer keeps besides the weights (fp32 moments; 8-bit Adam keeps two bytes)."""
 
+WeightType = Literal["fp32", "bf16", "fp16", "fp8", "int8", "int4", "nf4", "fp4"]
+
+WEIGHT_BITS: dict[str, float] = {"fp32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8, "int4": 4, "nf4": 4, "fp4": 4}
+"""Bits of a stored weight; block scales of quantised formats (about half a bit with NF4) aren't counted."""
+
 Optimizer = Literal["adam", "adamw", "adam8bit", "lion", "momentum", "adagrad", "sgd"]
 
 
@@ -32,9 +37,9 @@ def sharded_bytes(precision: str, stage: int, dp: int) -> tuple[float, float, fl
 
 
 _PARAMS_B: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "billion parameters",
-                             "words": ["parameters", "params", "model", "billion"]}
+                             "words": ["parameters", "params", "model", "billion", "model of"]}
 _DP: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "GPUs", "words": ["data parallel", "dp", "GPUs", "ranks"]}
-_K: dict[str, Any] = {"ge": 0.0, "le": 64.0, "unit": "bytes", "words": ["optimizer bytes", "K"]}
+_K: dict[str, Any] = {"ge": 0.0, "le": 64.0, "unit": "bytes", "words": ["optimizer bytes", "bytes of optimizer state", "K"]}
 _STAGE: dict[str, Any] = {"ge": 0, "le": 3, "unit": "stage", "words": ["ZeRO stage", "stage", "ZeRO"]}
 _GPU_GB: dict[str, Any] = {"gt": 0.0, "le": 100_000.0, "unit": "GB", "words": ["GPU memory", "card", "per GPU"]}
 _OPTIMIZER: Any = param("adam", words=["optimizer"])
@@ -63,7 +68,7 @@ def model_state_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP),
     return [params_B * each for each in _per_stage(dp, K)]
 
 
-@formula("zero.stage_GB", unit="GB", cases=[
+@formula("zero.stage_GB", unit="GB", words=["ZeRO stage", "model states per GPU"], cases=[
     Case({"params_B": 7, "dp": 8, "stage": 3}, {"result": 14.0}, source="16*7/8"),
     Case({"params_B": 7.5, "dp": 64, "stage": 2}, {"result": 16.640625}, source="arithmetic"),
 ])
@@ -73,7 +78,7 @@ def stage_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage
     return params_B * _per_stage(dp, K)[stage]
 
 
-@formula("zero.max_params_B", unit="billion parameters", cases=[
+@formula("zero.max_params_B", unit="billion parameters", words=["largest model under ZeRO"], cases=[
     Case({"gpu_GB": 32, "dp": 64, "stage": 0}, {"result": 2.0}, source="ZeRO table 2"),
     Case({"gpu_GB": 32, "dp": 64, "stage": 1}, {"result": 7.6}, rel=0.01, source="ZeRO table 2"),
     Case({"gpu_GB": 32, "dp": 64, "stage": 2}, {"result": 14.4}, rel=0.01, source="ZeRO table 2"),
@@ -85,9 +90,9 @@ def max_params_B(gpu_GB: float = param(**_GPU_GB), dp: int = param(**_DP), stage
     return gpu_GB / _per_stage(dp, K)[stage]
 
 
-@formula("zero.min_gpus", unit="GPUs", cases=[
+@formula("zero.min_gpus", unit="GPUs", words=["how many GPUs", "fewest GPUs", "GPUs at least", "minimum GPUs"], cases=[
     Case({"params_B": 70, "gpu_GB": 80, "stage": 3}, {"result": 14}, source="16*70/80"),
-])
+], asks=[Ask("How many 80 GB GPUs do I need at least to hold the ZeRO-3 state of 70B params?", "result", 14)])
 def min_gpus(params_B: float = param(gt=0.0, le=1e6, unit="billion parameters", words=["parameters", "model"]),
              gpu_GB: float = param(**_GPU_GB), stage: int = param(3, **_STAGE), K: float = param(12.0, **_K)) -> int:
     """The smallest data-parallel group whose GPUs hold the model state at this ZeRO stage. ToolError when none does."""
@@ -113,7 +118,7 @@ def comm_volume_in_psi(out: str = param("", max_length=200)) -> list[int]:
     return [sum(_volumes(0)), sum(_volumes(3))]
 
 
-@formula("zero.comm_volume_stage", unit="times the parameters", cases=[
+@formula("zero.comm_volume_stage", unit="times the parameters", words=["elements sent"], cases=[
     Case({"stage": 1}, {"result": 2}, source="ZeRO section 7"),
     Case({"stage": 3}, {"result": 3}, source="ZeRO section 7"),
 ])
@@ -122,7 +127,18 @@ def comm_volume_stage(stage: int = param(**_STAGE)) -> int:
     return sum(_volumes(stage))
 
 
-@formula("zero.comm_GB", unit="GB", cases=[
+@formula("zero.comm_ratio", unit="count",
+         words=["more communication", "more data than plain data parallelism", "communication overhead of ZeRO",
+                "FSDP against DDP", "traffic of FSDP"], cases=[
+    Case({"stage": 3}, {"result": 1.5}, source="ZeRO section 7: 3 psi over 2 psi"),
+    Case({"stage": 2}, {"result": 1.0}, source="ZeRO section 7: no more than plain data parallelism"),
+], asks=[Ask("How many times the communication of plain data parallelism does ZeRO stage 3 cause?", "result", 1.5)])
+def comm_ratio(stage: int = param(3, **_STAGE)) -> float:
+    """How many times the communication of plain data parallelism a ZeRO stage causes: 3/2 at stage 3 (FSDP), else 1."""
+    return sum(_volumes(stage)) / sum(_volumes(0))
+
+
+@formula("zero.comm_GB", unit="GB", words=["sends per step", "communication per step", "traffic per step"], cases=[
     Case({"params_B": 7, "dp": 8, "stage": 0}, {"result": 24.5}, source="2*(7/8)*14 GB"),
     Case({"params_B": 7, "dp": 8, "stage": 3}, {"result": 36.75}, source="3*(7/8)*14 GB"),
 ])
@@ -143,7 +159,7 @@ def bytes_per_param(optimizer: Optimizer = _OPTIMIZER,
     return [4 + 4 + moments, 2 + 2 + 4 + moments]
 
 
-@formula("mem.precision_bytes", unit="bytes/parameter", cases=[
+@formula("mem.precision_bytes", unit="bytes/parameter", words=["bytes per parameter by part"], cases=[
     Case({"precision": "mixed"}, {"weights": 2, "gradients": 2, "optimizer": 12, "total": 16},
          source="ZeRO section 3.1"),
     Case({"precision": "mixed_fp32_grad"}, {"total": 18}, source="2+4+12"),
@@ -155,23 +171,47 @@ def precision_bytes(precision: Precision = _PRECISION) -> dict[str, float]:
             "total": weights + gradients + optimizer}
 
 
-@formula("mem.model_state_GB", unit="GB", cases=[
+@formula("mem.model_state_GB", unit="GB",
+         words=["weights, gradients and optimizer", "full fine-tuning", "without sharding", "unsharded", "model state"], cases=[
     Case({"params_B": 7}, {"result": 112.0}, source="16*7"),
     Case({"params_B": 175}, {"result": 2800.0}, source="16*175"),
-])
+], asks=[Ask("Weights, gradients and Adam of a 3B model, unsharded: how many GB?", "result", 48)])
 def replica_GB(params_B: float = param(**_PARAMS_B), precision: Precision = _PRECISION) -> float:
     """GB of one unsharded replica's weights, gradients and Adam state, before any activation."""
     return sum(STATE_BYTES[precision]) * params_B
 
 
-@formula("mem.weights_GB", unit="GB", cases=[
+@formula("mem.optimizer_GB", unit="GB",
+         words=["optimizer state", "Adam state", "Adam moments", "optimizer memory", "moments"], cases=[
+    Case({"params_B": 7}, {"result": 84.0}, source="12*7: fp32 master weights and two moments"),
+    Case({"params_B": 7, "precision": "fp32"}, {"result": 56.0}, source="8*7: two moments"),
+], asks=[Ask("How large is the Adam state of 7B params in mixed precision, in GB?", "result", 84),
+         Ask("optimizer memory for a 1.5B model?", "result", 18)])
+def optimizer_GB(params_B: float = param(**_PARAMS_B), precision: Precision = _PRECISION) -> float:
+    """GB of the optimizer state alone with Adam: 12 bytes a parameter in mixed precision (master copy and two moments)."""
+    return STATE_BYTES[precision][2] * params_B
+
+
+@formula("mem.max_params_B", unit="billion parameters",
+         words=["largest model", "biggest model", "largest model on one GPU", "largest model that fits"], cases=[
+    Case({"gpu_GB": 80}, {"result": 5.0}, source="80/16: weights, gradients and Adam in mixed precision"),
+    Case({"gpu_GB": 24, "precision": "bf16"}, {"result": 3.0}, source="24/8"),
+], asks=[Ask("What is the largest model whose training state fits on a single 24 GB card?", "result", 1.5)])
+def largest_params_B(gpu_GB: float = param(**_GPU_GB), precision: Precision = _PRECISION) -> float:
+    """The largest model, in billions of parameters, that one GPU can train unsharded: its memory over 16 bytes each."""
+    return gpu_GB / sum(STATE_BYTES[precision])
+
+
+@formula("mem.weights_GB", unit="GB", words=["weights alone", "size of the weights"], cases=[
     Case({"params_B": 7, "bits": 16}, {"result": 14.0}, source="arithmetic"),
     Case({"params_B": 70, "bits": 4}, {"result": 35.0}, source="arithmetic"),
+    Case({"params_B": 70, "dtype": "int8"}, {"result": 70.0}, source="one byte each"),
 ])
 def weights_GB(params_B: float = param(**_PARAMS_B),
-               bits: float = param(16.0, ge=1.0, le=64.0, unit="bits", words=["bits", "bit"])) -> float:
-    """GB of the weights alone at a number of bits each: what inference needs before its cache."""
-    return params_B * bits / 8
+               bits: float | None = param(None, ge=1.0, le=64.0, unit="bits", words=["bits", "bit"]),
+               dtype: WeightType = param("bf16", words=["format", "dtype", "precision", "quantised to"])) -> float:
+    """GB of the weights alone, params * bits/8: what inference needs before its cache. `bits` goes before `dtype`."""
+    return params_B * (bits or WEIGHT_BITS[dtype]) / 8
 
 
 def _per_stage(dp: int, K: float) -> list[float]:

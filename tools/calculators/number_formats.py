@@ -66,7 +66,9 @@ _VALUE: dict[str, Any] = {"ge": -1e38, "le": 1e38, "unit": "count", "words": ["v
 _SCALE: dict[str, Any] = {"ge": 1e-30, "le": 1e30, "unit": "count", "words": ["scale", "loss scale"]}
 
 
-@formula("precision.range", words=["floating-point range"], cases=[
+@formula("precision.range",
+         words=["floating-point range", "largest number", "largest value", "biggest number", "maximum value", "represent",
+                "smallest normal number", "machine epsilon"], cases=[
     Case({"dtype": "fp16"}, {"max": 65504.0, "min_normal": 6.1035e-5, "min_subnormal": 5.9605e-8, "epsilon": 9.7656e-4},
          rel=1e-4, source="IEEE 754 binary16"),
     Case({"dtype": "bf16"}, {"max": 3.38953e38, "min_normal": 1.17549e-38, "min_subnormal": 9.1835e-41,
@@ -81,7 +83,7 @@ def number_range(dtype: Dtype = _FP16) -> dict[str, float]:
             "epsilon": math.ldexp(1.0, -form.mantissa)}
 
 
-@formula("precision.min_subnormal", cases=[
+@formula("precision.min_subnormal", words=["smallest positive number", "smallest number"], cases=[
     Case({"dtype": "fp16"}, {"result": 5.96e-8}, rel=1e-3, source="2^-24"),
     Case({"dtype": "fp32"}, {"result": 1.4013e-45}, rel=1e-4, source="2^-149"),
 ])
@@ -90,7 +92,7 @@ def min_subnormal(dtype: Dtype = _FP16) -> float:
     return smallest(dtype)
 
 
-@formula("precision.cast", cases=[
+@formula("precision.cast", words=["stored in", "cast to", "underflow to zero", "what remains"], cases=[
     Case({"value": 1e-8, "dtype": "fp16"}, {"result": 0.0}, source="underflow"),
     Case({"value": 1e-8, "dtype": "fp16", "scale": 65536}, {"result": 1.0000e-8}, rel=1e-3,
          source="scaled, then unscaled"),
@@ -103,7 +105,7 @@ def cast(value: float = param(**_VALUE), dtype: Dtype = _FP16, scale: float = pa
     return None if math.isinf(kept) else kept / scale
 
 
-@formula("precision.loss_scale_bounds", cases=[
+@formula("precision.loss_scale_bounds", words=["loss scale range", "which loss scale", "largest loss scale"], cases=[
     Case({"smallest_gradient": 1e-8, "largest_gradient": 0.1}, {"lowest": 5.9605, "highest": 655040.0}, rel=1e-4,
          source="2^-24/1e-8; 65504/0.1"),
 ])
@@ -116,7 +118,8 @@ def loss_scale_bounds(
     return {"lowest": smallest(dtype) / smallest_gradient, "highest": FORMATS[dtype].largest / largest_gradient}
 
 
-@formula("precision.bytes", unit="bytes", cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")])
+@formula("precision.bytes", unit="bytes", words=["bytes per value", "bytes of a number"],
+         cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")])
 def storage_bytes(dtype: Dtype = _FP16) -> float:
     """Bytes of one stored value; tf32 is a compute format and is stored as fp32."""
     return 4.0 if dtype == "tf32" else FORMATS[dtype].bits / 8
@@ -141,7 +144,7 @@ def trace(overflow: list[bool] = param(max_length=100_000, words=["overflow", "i
     return scales
 
 
-@formula("scaler.skipped", unit="steps", cases=[
+@formula("scaler.skipped", unit="steps", words=["skipped steps", "steps skipped", "scaler skips"], cases=[
     Case({"largest_gradient": 8, "init_scale": 65536}, {"result": 4},
          source="65536*8 / 2^4 = 32768 fits, /2^3 doesn't"),
 ])

@@ -32,7 +32,7 @@ def bubble(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_V),
     return [(p - 1) / (v * m + p - 1), (p - 1) / (v * m)]
 
 
-@formula("pipeline.interleaved_bubble", unit="fraction", cases=[
+@formula("pipeline.interleaved_bubble", unit="fraction", words=["interleaved bubble"], cases=[
     Case({"p": 8, "m": 32, "v": 4}, {"result": 0.0546875}, abs=1e-9, source="Megatron 2104.04473: (p-1)/(v*m)"),
 ])
 def interleaved_bubble(p: int = param(**_P), m: int = param(**_M), v: int = param(**_V)) -> float:
@@ -40,7 +40,7 @@ def interleaved_bubble(p: int = param(**_P), m: int = param(**_M), v: int = para
     return (p - 1) / (v * m)
 
 
-@formula("pipeline.efficiency", unit="fraction", cases=[
+@formula("pipeline.efficiency", unit="fraction", words=["pipeline efficiency", "busy"], cases=[
     Case({"p": 4, "m": 8}, {"result": 0.7272727}, abs=1e-6, source="m/(m+p-1)"),
 ])
 def efficiency(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_V)) -> float:
@@ -48,7 +48,7 @@ def efficiency(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_
     return v * m / (v * m + p - 1)
 
 
-@formula("pipeline.step_ms", unit="ms", cases=[
+@formula("pipeline.step_ms", unit="ms", words=["step time of a pipeline"], cases=[
     Case({"p": 4, "m": 8, "fwd_ms": 10, "bwd_ms": 20}, {"result": 330.0}, rel=1e-12, source="(m+p-1)(f+b)"),
 ])
 def step_ms(p: int = param(**_P), m: int = param(**_M), fwd_ms: float = param(**_MS, words=["forward"]),
@@ -57,14 +57,16 @@ def step_ms(p: int = param(**_P), m: int = param(**_M), fwd_ms: float = param(**
     return (fwd_ms + bwd_ms) * (m + (p - 1) / v)
 
 
-@formula("pipeline.speedup", unit="count", cases=[Case({"p": 4, "m": 8}, {"result": 2.9090909}, rel=1e-6,
+@formula("pipeline.speedup", unit="count", words=["speedup of a pipeline", "faster than one device"],
+         cases=[Case({"p": 4, "m": 8}, {"result": 2.9090909}, rel=1e-6,
                                                        source="p*m/(m+p-1)")])
 def speedup(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_V)) -> float:
     """Speed against one device that holds all layers: p times the efficiency, not p."""
     return p * v * m / (v * m + p - 1)
 
 
-@formula("pipeline.min_microbatches", unit="count", cases=[
+@formula("pipeline.min_microbatches", unit="count", words=["fewest micro-batches", "how many micro-batches",
+                                                           "keep the bubble below"], cases=[
     Case({"p": 8, "bubble": 0.1}, {"result": 63}, source="(p-1)(1-x)/x"),
     Case({"p": 8, "bubble": 0.2}, {"result": 28}, source="GPipe: little when m >= 4p"),
 ])
@@ -76,7 +78,7 @@ def min_microbatches(
     return max(1, math.ceil((p - 1) * (1 - max_bubble) / (max_bubble * v) - 1e-9))
 
 
-@formula("pipeline.in_flight", unit="micro-batches", cases=[
+@formula("pipeline.in_flight", unit="micro-batches", words=["in flight", "activations held", "stashed activations"], cases=[
     Case({"p": 4, "m": 8, "schedule": "gpipe"}, {"result": 8}, source="all forwards first"),
     Case({"p": 4, "m": 8, "schedule": "1f1b"}, {"result": 4}, source="PipeDream-Flush"),
     Case({"p": 8, "m": 32, "v": 4, "schedule": "interleaved"}, {"result": 9.75}, source="p(1 + (p-1)/(pv))"),

@@ -7,12 +7,12 @@ from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
-_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "trials", "words": ["trials", "draws", "samples", "n"]}
+_N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "trials", "words": ["trials", "draws", "samples", "runs", "configurations", "n"]}
 _TOP: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["top", "best", "top share"]}
 _BERGSTRA = "Bergstra & Bengio, JMLR 2012: 1 - 0.95^60"
 
 
-@formula("hpo.random_top5", unit="fraction", cases=[
+@formula("hpo.random_top5", unit="fraction", words=["hit the top 5%"], cases=[
     Case({"n": 60}, {"result": 0.95393}, abs=1e-5, source=_BERGSTRA),
 ])
 def random_top5(n: int = param(**_N)) -> float:
@@ -20,7 +20,7 @@ def random_top5(n: int = param(**_N)) -> float:
     return float(random_top(n, 0.05))
 
 
-@formula("hpo.random_top", unit="fraction", cases=[
+@formula("hpo.random_top", unit="fraction", words=["hit the top", "chance of a top configuration"], cases=[
     Case({"n": 60, "top": 0.05}, {"result": 0.95393}, abs=1e-5, source=_BERGSTRA),
     Case({"n": 100, "top": 0.01}, {"result": 0.633968}, abs=1e-6, source="1 - 0.99^100"),
 ])
@@ -29,7 +29,7 @@ def random_top(n: int = param(**_N), top: float = param(0.05, **_TOP)) -> float:
     return -math.expm1(n * math.log1p(-top))
 
 
-@formula("hpo.random_draws", unit="trials", cases=[
+@formula("hpo.random_draws", unit="trials", words=["how many random trials", "draws needed"], cases=[
     Case({"top": 0.05, "confidence": 0.95}, {"result": 59}, source="ln 0.05 / ln 0.95 = 58.4"),
 ])
 def random_draws(
@@ -40,7 +40,7 @@ def random_draws(
     return max(1, math.ceil(math.log1p(-confidence) / math.log1p(-top) - 1e-12))
 
 
-@formula("hpo.best_quantile", unit="fraction", cases=[
+@formula("hpo.best_quantile", unit="fraction", words=["expected rank of the best", "best of random trials on average"], cases=[
     Case({"n": 19}, {"result": 0.05}, rel=1e-12, source="first order statistic of uniforms: 1 / (n + 1)"),
 ])
 def best_quantile(n: int = param(**_N)) -> float:
@@ -48,10 +48,21 @@ def best_quantile(n: int = param(**_N)) -> float:
     return 1 / (n + 1)
 
 
-@formula("hpo.grid_trials", unit="trials", cases=[Case({"values": 5, "dims": 4}, {"result": 625},
-                                                       source="values^dims")])
+@formula("hpo.grid_product", unit="trials", words=["grid search", "grid points", "full grid", "size of the grid"], cases=[
+    Case({"values": [3, 4, 5]}, {"result": 60}, source="3*4*5"),
+], asks=[Ask("Grid search over hyperparameters with 3, 4 and 5 values: how many trials has the full grid?", "result", 60)])
+def grid_product(values: list[int] = param(min_length=1, max_length=100, words=["values", "levels", "hyperparameters", "grid"])) -> int:
+    """Trials of a grid whose hyperparameters have different numbers of values: their product."""
+    if min(values) < 1 or max(values) > 1_000_000:
+        raise ToolError("hpo.grid_product: every hyperparameter needs between 1 and 1,000,000 values.")
+    return math.prod(values)
+
+
+@formula("hpo.grid_trials", unit="trials", words=["grid search", "grid points", "full grid", "size of the grid"],
+         cases=[Case({"values": 5, "dims": 4}, {"result": 625}, source="values^dims")],
+         asks=[Ask("A full grid with 5 values for each of 4 hyperparameters: how many trials?", "result", 625)])
 def grid_trials(
-    values: int = param(ge=1, le=1_000, unit="count", words=["values", "levels"]),
+    values: int = param(ge=1, le=1_000, unit="count", words=["values", "levels", "values each", "settings"]),
     dims: int = param(ge=1, le=30, unit="count", words=["hyperparameters", "dimensions"]),
 ) -> int:
     """Trials of a grid: values ^ hyperparameters."""

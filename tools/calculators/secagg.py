@@ -7,15 +7,15 @@ from typing import Any
 
 from tools.base import Case, ToolError, formula, param
 
-_USERS: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["users", "clients", "devices"]}
-_N: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["clients", "users", "n"]}
+_USERS: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["users", "clients", "devices", "phones"]}
+_N: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["clients", "users", "phones", "devices", "participants", "n"]}
 _DIM: dict[str, Any] = {"ge": 1, "le": 10**12, "unit": "count", "words": ["dimension", "entries", "parameters"]}
 _BITS: dict[str, Any] = {"ge": 1, "le": 64, "unit": "bits", "words": ["bits", "bits an entry"]}
 _KEY: dict[str, Any] = {"ge": 64, "le": 4_096, "unit": "bits", "words": ["key bits", "share bits"]}
 _PAPER = "Bonawitz et al., CCS 2017"
 
 
-@formula("fed.secagg_expansion", cases=[
+@formula("fed.secagg_expansion", words=["secure aggregation expansion", "more traffic than in the clear"], cases=[
     Case({"users": 1_024, "dim": 2**20, "bits": 16}, {"result": 1.73}, abs=1e-9, source=_PAPER + ", abstract"),
     Case({"users": 2**14, "dim": 2**24, "bits": 16}, {"result": 1.98}, abs=1e-9, source=_PAPER + ", abstract"),
 ])
@@ -39,7 +39,7 @@ def secagg_user_bits(
     return (7 * users - 4) * key_bits + dim * int(secagg_modulus_bits(users, bits))
 
 
-@formula("fed.secagg_modulus_bits", unit="bits", cases=[
+@formula("fed.secagg_modulus_bits", unit="bits", words=["bits of the secure sum", "modulus bits"], cases=[
     Case({"users": 1_024, "bits": 16}, {"result": 26}, source="16 + log2(1024)"),
     Case({"users": 5, "bits": 8}, {"result": 11}, source="5 * 255 = 1275 < 2^11"),
 ])
@@ -48,13 +48,14 @@ def secagg_modulus_bits(users: int = param(**_USERS), bits: int = param(16, **_B
     return int(users * (2**bits - 1)).bit_length()
 
 
-@formula("fed.secagg_pairs", unit="count", cases=[Case({"n": 5}, {"result": 10}, source="n (n-1) / 2")])
+@formula("fed.secagg_pairs", unit="count", words=["pairwise masks", "pairwise secrets", "key agreements"],
+         cases=[Case({"n": 5}, {"result": 10}, source="n (n-1) / 2")])
 def secagg_pairs(n: int = param(**_N)) -> int:
     """Shared secrets among n clients, one a pair."""
     return n * (n - 1) // 2
 
 
-@formula("fed.secagg_threshold", unit="clients", cases=[
+@formula("fed.secagg_threshold", unit="clients", words=["threshold of secret sharing"], cases=[
     Case({"n": 100}, {"result": [51, 67]}, source=_PAPER + ": t > n/2 (curious), t > 2n/3 (active server)"),
 ])
 def secagg_threshold(n: int = param(**_N), out: str = param("", max_length=200)) -> list[int]:
@@ -63,7 +64,7 @@ def secagg_threshold(n: int = param(**_N), out: str = param("", max_length=200))
     return [n // 2 + 1, 2 * n // 3 + 1]
 
 
-@formula("fed.secagg_server_masks", unit="count", cases=[
+@formula("fed.secagg_server_masks", unit="count", words=["masks the server expands", "masks to reconstruct"], cases=[
     Case({"n": 10, "dropouts": 2}, {"result": 24}, source="8 self masks, 2 * 8 pairwise masks"),
 ])
 def secagg_server_masks(

@@ -10,15 +10,22 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolResult, param, tool
 from tools.calculators.kv_cache import per_token
 from tools.calculators.transformer_shape import SHAPES
 
+Model = Literal[
+    "Llama-7B", "Llama-13B", "Llama-30B", "Llama-65B", "Llama-2-7B", "Llama-2-13B", "Llama-2-70B", "CodeLlama-34B",
+    "Llama-3-8B", "Llama-3-70B", "Llama-3.1-8B", "Llama-3.1-70B", "Llama-3.1-405B", "Llama-3.2-1B", "Llama-3.2-3B",
+    "Llama-3.3-70B", "Mistral-7B", "Mistral-Large-2", "Mixtral-8x7B", "Mixtral-8x22B", "Qwen2-7B", "Qwen2-72B",
+    "Qwen2.5-7B", "Qwen2.5-14B", "Qwen2.5-32B", "Qwen2.5-72B", "Qwen3-8B", "Qwen3-32B", "Gemma-2B", "Gemma-7B",
+    "Gemma-2-9B", "Gemma-2-27B", "Falcon-7B", "Falcon-40B", "Falcon-180B", "GPT-2", "GPT-J-6B", "GPT-NeoX-20B", "GPT-3",
+    "OPT-1.3B", "OPT-6.7B", "OPT-13B", "OPT-30B", "OPT-66B", "OPT-175B", "BLOOM-176B", "PaLM-540B", "MPT-7B", "Yi-34B",
+    "DeepSeek-V2", "DeepSeek-V3", "DeepSeek-R1", "gpt-oss-20b", "gpt-oss-120b"]
+"""Models whose shape is known; a name that isn't here is never replaced in silence, see the warning."""
+USUAL: Model = "Llama-3-8B"
 RULE_OF_THUMB = 1.2
 """The common estimate "weights plus a fifth", which forgets the context."""
 
 
 class Serving(Params):
-    model: Literal["Llama-2-7B", "Llama-2-13B", "Llama-2-70B", "Llama-3-8B", "Llama-3-70B", "Llama-3.1-405B",
-                   "Mistral-7B",
-                   "Mixtral-8x7B", "Qwen2.5-7B", "Qwen2.5-32B", "Qwen2.5-72B", "Gemma-7B", "Falcon-40B", "GPT-3",
-                   "DeepSeek-V3"] = param("Llama-3-8B", words=["model"], help="its shape, unless given below")
+    model: Model | None = param(None, words=["model"], help="its shape, unless given below; Llama-3-8B if none is named")
     params: float | None = param(None, ge=1e5, le=1e14, unit="parameters", words=["parameters", "params"])
     layers: int | None = param(None, ge=1, le=2_000, unit="layers", words=["layers"])
     kv_heads: int | None = param(None, ge=1, le=10_000, unit="heads", words=["kv heads", "KV heads", "key-value heads"])
@@ -97,7 +104,7 @@ def serving_memory(p: Serving, seed: int) -> ToolResult:
                "crossover_tokens": "tokens",
                "max_decode_tokens_per_s": "tokens/s"},
         naive={"total_GB": naive / 1e9, "kv_GB": (naive - sizes.weights) / 1e9},
-        summary=f"{cache / 1e9:.4g} GB of KV cache beside {sizes.weights / 1e9:.4g} GB of weights "
+        summary=f"{p.model or USUAL}: {cache / 1e9:.4g} GB of KV cache beside {sizes.weights / 1e9:.4g} GB of weights "
                 f"{'fit' if fits else 'do not fit'} into {sizes.usable / 1e9:.4g} usable GB; {batch} such sequences "
                 f"would. Weights plus a fifth would say {naive / 1e9:.4g} GB whatever the context.",
         formula="kv = 2 * layers * kv_heads * head_dim * bits/8 per token; total = weights + kv * context * batch",
@@ -110,7 +117,7 @@ def serving_memory(p: Serving, seed: int) -> ToolResult:
 
 
 def _sizes(p: Serving) -> Sizes:
-    shape = SHAPES[p.model]
+    shape = SHAPES[p.model or USUAL]
     own = p.layers or p.kv_heads or p.head_dim
     if shape.latent and not own:
         token = shape.layers * shape.latent * p.kv_bits / 8
@@ -138,6 +145,10 @@ def _plot(p: Serving, sizes: Sizes) -> Plot:
 
 def _warnings(p: Serving, sizes: Sizes, cache: float, fits: bool) -> list[str]:
     found = []
+    if p.model is None and (p.layers is None or p.kv_heads is None or p.head_dim is None):
+        given = "what isn't given is" if p.params or p.layers or p.kv_heads or p.head_dim else "the figures are"
+        found.append(f"No model known here was named: {given} {USUAL}'s; name one, or give params, layers, kv_heads "
+                     "and head_dim.")
     if sizes.weights > sizes.usable:
         found.append("The weights alone don't fit: quantise them or take more GPUs.")
     elif not fits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tools.base import Case, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 Recompute = Literal["none", "selective", "full"]
 
@@ -28,6 +28,13 @@ def attention_per_token(layers: float, hidden: float, context: float) -> float:
     return 12 * layers * hidden * context
 
 
+def peak_of(peak_TFLOPs: float | None, gpu: str | None) -> float:
+    """TFLOP/s of the peak given, or of the GPU named. Raises ToolError when there is neither."""
+    if peak_TFLOPs is None and gpu is None:
+        raise ToolError(f"A peak is needed: give peak_TFLOPs, or gpu as one of {', '.join(PEAK_TFLOPS)}.")
+    return peak_TFLOPs or PEAK_TFLOPS[str(gpu)]
+
+
 def hardware_per_token(parameters: float, attention: float, recompute: str) -> float:
     """FLOPs executed per token: full recomputation repeats the forward pass, selective only the scores."""
     again = {"none": 0.0, "selective": attention / 3, "full": (6 * parameters + attention) / 3}[recompute]
@@ -46,7 +53,7 @@ _PALM = {"tokens_per_s": 238300, "N": 540.35e9, "L": 118, "H": 48, "Q": 256, "T"
          "peak_TFLOPs": 275}
 
 
-@formula("flops.6ND", unit="FLOP", words=["training FLOPs"], cases=[
+@formula("flops.6ND", unit="FLOP", words=["training FLOPs", "training compute", "compute to train", "6ND"], cases=[
     Case({"N": 175e9, "D": 300e9}, {"result": 3.15e23}, rel=1e-3, source="GPT-3 paper: 3.14e23, with 174.6e9"),
     Case({"N": 70e9, "D": 1.4e12}, {"result": 5.88e23}, rel=1e-3, source="Chinchilla; its paper's budget is 5.76e23"),
     Case({"N": 405e9, "D": 15.6e12}, {"result": 3.79e25}, rel=1e-3, source="Llama 3 paper: 3.8e25"),
@@ -61,14 +68,15 @@ def six_nd(N: float = param(**_N), D: float = param(**_D)) -> float:
     return 6 * N * D
 
 
-@formula("flops.2N", unit="FLOP/token", cases=[Case({"N": 7e9}, {"result": 1.4e10}, rel=1e-12,
+@formula("flops.2N", unit="FLOP/token", words=["forward pass", "FLOPs per generated token", "inference of one token"],
+         cases=[Case({"N": 7e9}, {"result": 1.4e10}, rel=1e-12,
                                                     source="2 per parameter")])
 def two_n(N: float = param(**_N)) -> float:
     """FLOPs of one token's forward pass (inference): a multiplication and an addition per parameter."""
     return 2 * N
 
 
-@formula("flops.inference", unit="FLOP", cases=[
+@formula("flops.inference", unit="FLOP", words=["inference FLOPs", "generate tokens", "prefill", "read a prompt"], cases=[
     Case({"N": 70e9, "D": 1e6}, {"result": 1.4e17}, rel=1e-12, source="2ND"),
 ])
 def inference(N: float = param(**_N), D: float = param(**_D)) -> float:
@@ -76,7 +84,7 @@ def inference(N: float = param(**_N), D: float = param(**_D)) -> float:
     return 2 * N * D
 
 
-@formula("flops.per_token", unit="FLOP/token", cases=[
+@formula("flops.per_token", unit="FLOP/token", words=["training FLOPs per token"], cases=[
     Case({"N": 540.35e9, "L": 118, "H": 48, "Q": 256, "T": 2048}, {"result": 3.27774e12}, rel=1e-5,
          source="PaLM appendix B"),
 ])
@@ -86,7 +94,7 @@ def per_token(N: float = param(**_N), L: int = param(**_L), H: int = param(**_H)
     return 6 * N + attention_per_token(L, H * Q, T)
 
 
-@formula("flops.attention_share", unit="fraction", cases=[
+@formula("flops.attention_share", unit="fraction", words=["share of attention", "attention scores' share of FLOPs"], cases=[
     Case({"s": 2048, "h": 12288}, {"result": 0.0270270}, rel=1e-5, source="s/(6h) over 1 + s/(6h), N = 12Lh^2"),
 ])
 def attention_share(s: int = param(**_T), h: int = param(**_HID)) -> float:
@@ -94,25 +102,38 @@ def attention_share(s: int = param(**_T), h: int = param(**_HID)) -> float:
     return s / (6 * h + s)
 
 
-@formula("flops.mfu", unit="fraction", words=["model FLOPs utilisation"], cases=[
+@formula("flops.mfu", unit="fraction",
+         words=["model FLOPs utilisation", "model FLOPs utilization", "MFU", "what MFU", "utilisation from throughput"], cases=[
     Case(_PALM, {"result": 0.462}, abs=5e-4, source="PaLM: 46.2%"),
     Case({"tokens_per_s": 238300, "N": 540.35e9, "chips": 6144, "peak_TFLOPs": 275}, {"result": 0.457}, abs=5e-4,
          source="PaLM: 45.7% without attention"),
-])
-def mfu(tokens_per_s: float = param(ge=0.0, le=1e15, unit="tokens/s", words=["tokens per second", "throughput"]),
-        N: float = param(**_N), chips: int = param(ge=1, le=10_000_000, unit="GPUs", words=["chips", "GPUs"]),
-        peak_TFLOPs: float = param(ge=0.01, le=1e6, unit="TFLOP/s", words=["peak"]),
+    Case({"tokens_per_s": 3500, "N": 7e9, "gpu": "A100"}, {"result": 0.471154}, rel=1e-5, source="6N*3500 over 312e12"),
+], asks=[Ask("Our 7B parameter model trains at 3,500 tokens per second per GPU with a peak of 312 TFLOP/s. What is the MFU?",
+             "result", 0.471154),
+         Ask("13B params, 64 A100 GPUs, 110k tokens/s in total: what MFU do we get?", "result",
+             110e3 * 6 * 13e9 / (64 * 312e12))])
+def mfu(tokens_per_s: float = param(ge=0.0, le=1e15, unit="tokens/s",
+                                    words=["tokens per second", "throughput", "tokens/s", "tokens a second"]),
+        N: float = param(**_N), chips: int = param(1, ge=1, le=10_000_000, unit="GPUs",
+                                                   words=["chips", "GPUs", "A100s", "H100s", "cards"]),
+        peak_TFLOPs: float | None = param(None, ge=0.01, le=1e6, unit="TFLOP/s", words=["peak"]),
+        gpu: Gpu | None = param(None, words=["GPU type"]),
         L: int = param(0, **_L | {"ge": 0}),
         H: int = param(0, **_H | {"ge": 0}), Q: int = param(0, **_Q | {"ge": 0}),
         T: int = param(0, **_T | {"ge": 0})) -> float:
     """Model FLOPs utilisation: tokens/s times (6N + 12LHQT) over chips times dense peak; recomputation doesn't count.
 
-    Without L, H, Q, T attention is left out.
+    Without L, H, Q, T attention is left out. The peak is given or is the named GPU's. `tokens_per_s` is of all chips
+    together (of one chip when no number is given); more than the peak is refused.
     """
-    return tokens_per_s * (6 * N + attention_per_token(L, H * Q, T)) / (chips * peak_TFLOPs * 1e12)
+    found = tokens_per_s * (6 * N + attention_per_token(L, H * Q, T)) / (chips * peak_of(peak_TFLOPs, gpu) * 1e12)
+    if found > 1:
+        raise ToolError(f"flops.mfu: {tokens_per_s:g} tokens/s would be {found:.3g} times the peak of {chips} GPUs; give "
+                        "the number of GPUs (chips) that reach it together.")
+    return found
 
 
-@formula("flops.hfu", unit="fraction", cases=[
+@formula("flops.hfu", unit="fraction", words=["HFU from MFU", "hardware FLOPs utilisation"], cases=[
     Case({"mfu": 0.3, "recompute": "full"}, {"result": 0.4}, rel=1e-9, source="4 passes' worth for 3"),
     Case({"mfu": 0.462, "recompute": "full"}, {"result": 0.578}, rel=1e-3,
          source="PaLM prints 57.8%: it recomputes less than everything", shown=True),
@@ -127,7 +148,7 @@ def hfu(mfu: float = param(ge=0.0, le=1.0, unit="fraction", words=["MFU"]),
     return mfu * hardware_per_token(2 * h, 2 * s, recompute) / hardware_per_token(2 * h, 2 * s, "none")
 
 
-@formula("flops.chinchilla_tokens", unit="tokens", cases=[
+@formula("flops.chinchilla_tokens", unit="tokens", words=["Chinchilla", "compute-optimal tokens", "how many tokens"], cases=[
     Case({"N": 70e9}, {"result": 1.4e12}, rel=1e-12, source="Chinchilla: 70B on 1.4T"),
 ])
 def chinchilla_tokens(
@@ -138,7 +159,7 @@ def chinchilla_tokens(
     return N * tokens_per_parameter
 
 
-@formula("flops.chinchilla_optimal", cases=[
+@formula("flops.chinchilla_optimal", words=["Chinchilla", "compute-optimal model", "compute budget", "optimal model size"], cases=[
     Case({"C": 5.88e23}, {"params": 70e9, "tokens": 1.4e12}, rel=1e-9, source="C = 6ND, D = 20N"),
 ])
 def chinchilla_optimal(C: float = param(ge=1.0, le=1e34, unit="FLOP",
@@ -148,7 +169,7 @@ def chinchilla_optimal(C: float = param(ge=1.0, le=1e34, unit="FLOP",
     return {"params": parameters, "tokens": 20 * parameters}
 
 
-@formula("flops.gpt_iteration", unit="FLOP", cases=[
+@formula("flops.gpt_iteration", unit="FLOP", words=["FLOPs of one iteration"], cases=[
     Case({"B": 1536, "s": 2048, "l": 96, "h": 12288, "V": 51200}, {"result": 4.5137e18}, rel=1e-3,
          source="Megatron 2104.04473 eq. 3: 96Bslh^2(1 + s/6h + V/16lh)"),
 ])
@@ -165,7 +186,7 @@ def gpt_iteration(B: int = param(ge=1, le=10_000_000, unit="sequences", words=["
     return 72 * B * s * layers * h * h * (1 + s / (6 * h) + V / (12 * layers * h))
 
 
-@formula("flops.achieved_TFLOPs", unit="TFLOP/s", cases=[
+@formula("flops.achieved_TFLOPs", unit="TFLOP/s", words=["achieved TFLOP/s", "TFLOPs per GPU", "TFLOPs reached"], cases=[
     Case({"tokens_per_s": 238300, "N": 540.35e9, "chips": 6144}, {"result": 125.748}, rel=1e-4, source="6N tokens/s"),
 ])
 def achieved_TFLOPs(

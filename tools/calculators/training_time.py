@@ -6,14 +6,14 @@ import math
 from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolResult, formula, param, tool
-from tools.calculators.training_flops import PEAK_TFLOPS, Gpu, attention_per_token, hardware_per_token
+from tools.calculators.training_flops import PEAK_TFLOPS, Gpu, attention_per_token, hardware_per_token, peak_of
 from tools.calculators.transformer_shape import usual_shape
 
 DAY_S = 86_400
 
 _N: dict[str, Any] = {"ge": 1.0, "le": 1e16, "unit": "parameters", "words": ["parameters", "params", "model"]}
 _D: dict[str, Any] = {"ge": 1.0, "le": 1e18, "unit": "tokens", "words": ["tokens"]}
-_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips"]}
+_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"]}
 _PEAK: dict[str, Any] = {"ge": 0.01, "le": 1e6, "unit": "TFLOP/s", "words": ["peak", "TFLOP/s"]}
 _MFU: dict[str, Any] = {"ge": 0.001, "le": 1.0, "unit": "fraction", "words": ["MFU", "utilisation", "utilization"]}
 
@@ -34,7 +34,7 @@ def days(
     return 8 * T * P / (n * X) / DAY_S
 
 
-@formula("traintime.days_6ND", unit="days", cases=[
+@formula("traintime.days_6ND", unit="days", words=["days to train"], cases=[
     Case({"N": 7e9, "D": 1e12, "gpus": 256, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 15.2155}, rel=1e-4,
          source="arithmetic"),
 ])
@@ -44,7 +44,7 @@ def days_6nd(N: float = param(**_N), D: float = param(**_D), gpus: int = param(*
     return 6 * N * D / (gpus * peak_TFLOPs * 1e12 * mfu) / DAY_S
 
 
-@formula("traintime.gpu_hours", unit="GPU-hours", cases=[
+@formula("traintime.gpu_hours", unit="GPU-hours", words=["GPU-hours", "GPU hours"], cases=[
     Case({"N": 7e9, "D": 2e12, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 186965.81}, rel=1e-6, source="arithmetic"),
     Case({"N": 7e9, "D": 2e12, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 184320}, source="Llama 2 7B, as published",
          shown=True),
@@ -55,26 +55,32 @@ def gpu_hours(N: float = param(**_N), D: float = param(**_D), peak_TFLOPs: float
     return 6 * N * D / (peak_TFLOPs * 1e12 * mfu) / 3600
 
 
-@formula("traintime.cost_usd", unit="USD", cases=[
+@formula("traintime.cost_usd", unit="USD",
+         words=["rent GPUs", "renting GPUs", "bill", "GPU bill", "rental", "cost of the cluster", "costs to run"], cases=[
     Case({"gpus": 1024, "days": 33.9, "usd_per_gpu_hour": 2}, {"result": 1666252.8}, rel=1e-9, source="arithmetic"),
-])
-def cost_usd(gpus: int = param(**_GPUS), days: float = param(ge=0.0, le=1e6, unit="days", words=["days"]),
-             usd_per_gpu_hour: float = param(ge=0.0, le=1e4, unit="USD", words=["per GPU-hour", "price"])) -> float:
-    """Price of GPUs rented for a number of days."""
+], asks=[Ask("We rent 64 GPUs for ten days at $3 per GPU-hour. What is the bill?", "result", 64 * 240 * 3),
+         Ask("512 H100s for three weeks, $2.50 an hour each: how much does it cost?", "result", 512 * 21 * 24 * 2.5)])
+def cost_usd(gpus: int = param(**_GPUS), days: float = param(ge=0.0, le=1e6, unit="days", words=["days", "for"]),
+             usd_per_gpu_hour: float = param(ge=0.0, le=1e4, unit="USD",
+                                             words=["per GPU-hour", "price", "an hour", "hourly", "dollars"])) -> float:
+    """Price of GPUs rented for a number of days: gpus * days * 24 * price of an hour."""
     return gpus * days * 24 * usd_per_gpu_hour
 
 
-@formula("traintime.gpus_needed", unit="GPUs", cases=[
+@formula("traintime.gpus_needed", unit="GPUs",
+         words=["how many GPUs", "fewest GPUs", "GPUs needed", "finish within", "deadline"], cases=[
     Case({"N": 70e9, "D": 2e12, "days": 30, "peak_TFLOPs": 989.4, "mfu": 0.4}, {"result": 819}, source="arithmetic"),
-])
+    Case({"N": 70e9, "D": 2e12, "days": 30, "gpu": "H100", "mfu": 0.4}, {"result": 819}, source="arithmetic"),
+], asks=[Ask("How many A100s do I need to train 13B parameters on 1T tokens in 30 days at 40% MFU?", "result", 242)])
 def gpus_needed(N: float = param(**_N), D: float = param(**_D),
-                days: float = param(ge=0.01, le=1e6, unit="days", words=["days", "deadline"]),
-                peak_TFLOPs: float = param(**_PEAK), mfu: float = param(**_MFU)) -> int:
-    """The fewest GPUs that train in the given days, if MFU holds at that scale."""
-    return math.ceil(6 * N * D / (days * DAY_S * peak_TFLOPs * 1e12 * mfu) - 1e-9)
+                days: float = param(ge=0.01, le=1e6, unit="days", words=["days", "deadline", "within", "finish in"]),
+                peak_TFLOPs: float | None = param(None, **_PEAK), gpu: Gpu | None = param(None, words=["GPU type"]),
+                mfu: float = param(**_MFU)) -> int:
+    """The fewest GPUs that train in the given days, 6ND/(days * peak * MFU), if MFU holds at that scale."""
+    return math.ceil(6 * N * D / (days * DAY_S * peak_of(peak_TFLOPs, gpu) * 1e12 * mfu) - 1e-9)
 
 
-@formula("traintime.tokens_per_s", unit="tokens/s", cases=[
+@formula("traintime.tokens_per_s", unit="tokens/s", words=["tokens per second", "training throughput"], cases=[
     Case({"N": 7e9, "gpus": 8, "peak_TFLOPs": 312, "mfu": 0.5}, {"result": 29714.2857}, rel=1e-8, source="arithmetic"),
 ])
 def tokens_per_s(N: float = param(**_N), gpus: int = param(**_GPUS), peak_TFLOPs: float = param(**_PEAK),
@@ -83,7 +89,7 @@ def tokens_per_s(N: float = param(**_N), gpus: int = param(**_GPUS), peak_TFLOPs
     return gpus * peak_TFLOPs * 1e12 * mfu / (6 * N)
 
 
-@formula("traintime.energy_MWh", unit="MWh", cases=[
+@formula("traintime.energy_MWh", unit="MWh", words=["energy", "electricity", "power consumption"], cases=[
     Case({"gpus": 1024, "watts": 400, "days": 34, "pue": 1.1}, {"result": 367.656}, rel=1e-5, source="arithmetic"),
 ])
 def energy_MWh(
@@ -96,8 +102,8 @@ def energy_MWh(
 
 
 class TrainingRun(Params):
-    params: float = param(7e9, ge=1e3, le=1e15, unit="parameters", words=["parameters", "params", "model"])
-    tokens: float = param(2e12, ge=1.0, le=1e17, unit="tokens", words=["tokens", "training tokens", "data"])
+    params: float = param(7e9, ge=1e5, le=1e15, unit="parameters", words=["parameters", "params", "model"])
+    tokens: float = param(2e12, ge=1e6, le=1e17, unit="tokens", words=["tokens", "training tokens", "data"])
     gpus: int = param(1_024, ge=1, le=1_000_000, unit="GPUs",
                       words=["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"])
     gpu: Gpu = param("A100", words=["GPU type", "A100", "H100", "V100", "TPU"])

@@ -10,7 +10,7 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolResult, formula, param
 MAX_BATCHES_PLOTTED = 400
 
 
-@formula("loader.workers_needed", unit="workers", cases=[
+@formula("loader.workers_needed", unit="workers", words=["how many workers", "loader workers needed"], cases=[
     Case({"load_ms": 800, "step_ms": 100}, {"result": 8}, source="800/100"),
     Case({"load_ms": 850, "step_ms": 100}, {"result": 9}, source="rounded up"),
 ])
@@ -22,7 +22,7 @@ def workers_needed(
     return max(1, math.ceil(load_ms / step_ms - 1e-12))
 
 
-@formula("loader.idle_fraction", unit="fraction", cases=[
+@formula("loader.idle_fraction", unit="fraction", words=["GPU idle", "waits for data"], cases=[
     Case({"load_ms": 800, "step_ms": 100, "workers": 4}, {"result": 0.5}, source="1 - 4*100/800"),
     Case({"load_ms": 800, "step_ms": 100, "workers": 8}, {"result": 0.0}, source="keeps up"),
     Case({"load_ms": 300, "step_ms": 100, "workers": 0}, {"result": 0.75}, source="serial: 300/(300 + 100)"),
@@ -38,7 +38,7 @@ def idle_fraction(
     return max(0.0, 1 - workers * step_ms / load_ms) if load_ms else 0.0
 
 
-@formula("loader.read_GBps", unit="GB/s", cases=[
+@formula("loader.read_GBps", unit="GB/s", words=["read bandwidth", "storage must deliver", "storage throughput"], cases=[
     Case({"samples_per_s": 2500, "sample_bytes": 110000, "gpus": 8}, {"result": 2.2}, rel=1e-12, source="arithmetic"),
 ])
 def read_GBps(
