@@ -1,4 +1,4 @@
-"""Keeps what a suite scored when it was trusted: in the home, or with the project. Knows both places, judges nothing."""
+"""Keeps what a suite scored when it was trusted, in the home or with the project; knows both places, judges nothing."""
 
 from __future__ import annotations
 
@@ -61,8 +61,9 @@ def find_baseline(suite: str, folders: Sequence[Path]) -> Path:
     for folder in folders:
         if (path := _path(suite, folder)).exists():
             return path
-    raise NoBaseline(f"There is no baseline for {suite} in {' or '.join(str(folder) for folder in folders)}; run it once with --store "
-                     "instead of --baseline, when you trust what it measures.")
+    looked = " or ".join(str(folder) for folder in folders)
+    raise NoBaseline(f"There is no baseline for {suite} in {looked}; run it once with --store instead of --baseline, when "
+                     "you trust what it measures.")
 
 
 def load_baseline(path: Path) -> EvalRun:
@@ -70,7 +71,8 @@ def load_baseline(path: Path) -> EvalRun:
     try:
         stored = _Stored.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise BaselineError(f"The baseline {path} can't be read ({error}); store it anew from a run that you trust.") from None
+        raise BaselineError(f"The baseline {path} can't be read ({error}); store it anew from a run that you "
+                            "trust.") from None
     results = [
         CaseResult(id=key, kind=case.kind, fingerprint=case.fingerprint, seed=case.seed, asked=[],
                    scores={name: Score(value=value) for name, value in case.scores.items()})
@@ -107,10 +109,10 @@ def shipped_folder(project: Path = PROJECT) -> Path:
 
 
 def ship_baseline(run: EvalRun, project: Path = PROJECT) -> Path:
-    """Like store_baseline, into the checkout's sources. Raises BaselineError also for a run that others can't repeat."""
+    """Like store_baseline, into the checkout's sources. Raises BaselineError, also for a run that others can't repeat."""
     if run.model not in REPRODUCIBLE_MODELS:
-        raise BaselineError(f"The run was answered by {run.model}; a shipped baseline is the offline reasoner's, which everybody can "
-                            "repeat: run it with --model offline.")
+        raise BaselineError(f"The run was answered by {run.model}; a shipped baseline is the offline reasoner's, which "
+                            "everybody can repeat: run it with --model offline.")
     return store_baseline(run, shipped_folder(project))
 
 

@@ -69,12 +69,13 @@ def configure(parser: ArgumentParser) -> None:
     run_parser.add_argument("--seed", type=int, default=0, help="the seed of the run (default: 0)")
     run_parser.add_argument("--out", type=Path, metavar="FILE", help="where the log goes (default: a new file in the home's evals folder)")
     run_parser.add_argument("--baseline", action="store_true",
-                            help="check against the suite's baseline, your home's or else the shipped one; exit 1 on a regression")
+                            help="check against the suite's baseline, your home's or else the shipped one; "
+                                 "exit 1 on a regression")
     run_parser.add_argument("--allow-changed", action="store_true",
                             help="with --baseline: pass although many cases were changed or added since")
     run_parser.add_argument("--store", action="store_true", help="make this run the suite's baseline in your home")
     run_parser.add_argument("--store-shipped", action="store_true",
-                            help="make this run the baseline that the project ships: writes into the sources of a checkout")
+                            help="make this run the baseline that the project ships: writes into a checkout's sources")
     run_parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     run_parser.add_argument("--model", metavar="NAME", help='the chat model (default: $TUTOR_MODEL, else "offline")')
     run_parser.add_argument("--base-url", metavar="URL", help="where an OpenAI-compatible server listens")
@@ -128,7 +129,9 @@ def _run(call: Call) -> int:
     report = None
     if before is not None:
         policy = policy_for(before, found)
-        report = gate(before, found, replace(policy, uncompared=1.0) if args.allow_changed else policy, partial=args.fast)
+        if args.allow_changed:
+            policy = replace(policy, uncompared=1.0)
+        report = gate(before, found, policy, partial=args.fast)
     if args.junit is not None:
         _write_junit(args.junit, found, report)
     code = report.exit_code if report is not None else 0
@@ -223,7 +226,8 @@ def _store(call: Call, found: EvalRun, passed: bool) -> None:
     from eval.baseline import find_baseline, places, ship_baseline, store_baseline
 
     if not passed:
-        call.out.note("The baseline was left as it is, since the run didn't pass; to store it nevertheless, leave --baseline out.")
+        call.out.note("The baseline was left as it is, since the run didn't pass; to store the run nevertheless, leave "
+                      "--baseline out.")
         return
     own, _ = places(call.home)
     if call.args.store:

@@ -51,8 +51,8 @@ class Check:
 
 @dataclass(frozen=True)
 class GateReport:
-    """All checks of a suite. `missing` are cases of the baseline that the run doesn't have, `added` the other way round,
-    `changed` are ids that stand for different cases: none of them was compared."""
+    """All checks of a suite. `missing` are cases of the baseline that the run doesn't have, `added` the other way
+    round, `changed` are ids that stand for different cases: none of them was compared."""
 
     suite: str
     checks: tuple[Check, ...]
@@ -110,7 +110,8 @@ def _hard_check(metric: str, change: MetricChange | None, pairs: Pairs, run: Eva
         alone = [each for each in run.results if metric in each.scores
                  and (each.id not in pairs or metric not in pairs[each.id][0].scores)]
         held += len(alone)
-        wrong += [f"{each.id} (not in the baseline) {_value(each, metric):.4g}" for each in alone if _value(each, metric) < 1]
+        wrong += [f"{each.id} (not in the baseline) {_value(each, metric):.4g}" for each in alone
+                  if _value(each, metric) < 1]
     if not held and not wrong:
         return None
     mean = "" if change is None else f"{change.before:.4g} -> {change.after:.4g} "
@@ -142,14 +143,15 @@ def _coverage(comparison: Comparison, run: EvalRun, policy: Policy, partial: boo
         if ids:
             told.append(f"{what}: {_few(ids)}")
     if share > policy.uncompared:
-        told.append(f"{share:.3g} of the run can't be compared, {policy.uncompared:g} may: "
-                    "store the baseline anew, or pass --allow-changed")
+        told.append(f"{share:.0%} of the run can't be compared, {policy.uncompared:.0%} may: store the baseline anew, or "
+                    "pass --allow-changed")
     return Check("cases", "coverage", share <= policy.uncompared and not lost, "; ".join(told))
 
 
 def _unscored(metric: str, pairs: Pairs) -> list[str]:
     """The same case with the same expectation is judged by the same scorers, unless one of them was lost."""
-    return [f"{key} isn't judged any more" for key, (old, new) in pairs.items() if metric in old.scores and metric not in new.scores]
+    return [f"{key} isn't judged any more" for key, (old, new) in pairs.items()
+            if metric in old.scores and metric not in new.scores]
 
 
 def _value(result: CaseResult, metric: str) -> float:
