@@ -91,3 +91,7 @@ def test_each_shipped_suite_has_a_baseline_that_fits_its_cases(suite: str) -> No
     assert {result.id: result.fingerprint for result in stored.results} == {case.id: case.fingerprint for case in cases}
     assert (stored.suite, stored.seed) == (suite, 0) and stored.model in ("", "offline")
     assert all(score.value == 1 for result in stored.results for name, score in result.scores.items() if name == "completed")
+
+
+def test_nothing_else_is_shipped() -> None:
+    assert {path.name for path in SHIPPED.iterdir()} == {f"{name}.json" for name in shipped_suites()}
