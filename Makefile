@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TUTOR ?= $(BIN)/tutor
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock
 
-.PHONY: chat test test-slow check bench setup docs new-tool clean
+.PHONY: chat test test-slow check bench baselines setup docs new-tool clean
 
 chat: setup            ## set everything up (once) and open the terminal chat
 	@$(BIN)/tutor chat
@@ -23,6 +24,10 @@ check: $(VENV)/.test   ## types, style, arrows
 
 bench: $(VENV)/.bench  ## figures beside the peer's, in one run; DATA=folder adds external sets, NOTES=file is ingested
 	$(BIN)/python -m eval.bench $(if $(DATA),--data $(DATA)) $(if $(NOTES),--notes $(NOTES))
+
+baselines: setup       ## measure every suite and store what it scores as the baseline that the project ships; SUITES="a b" for some
+	@for suite in $(or $(SUITES),$$($(TUTOR) eval suites | cut -f1)); do \
+	  $(TUTOR) eval run $$suite --model offline --store-shipped || exit 1; done
 
 docs: setup            ## regenerate docs/tools.md
 	$(BIN)/python -m tools.docs

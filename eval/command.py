@@ -8,6 +8,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,8 +68,14 @@ def configure(parser: ArgumentParser) -> None:
     run_parser.add_argument("--docs", type=Path, action="append", default=[], metavar="PATH", help="read these documents first")
     run_parser.add_argument("--seed", type=int, default=0, help="the seed of the run (default: 0)")
     run_parser.add_argument("--out", type=Path, metavar="FILE", help="where the log goes (default: a new file in the home's evals folder)")
-    run_parser.add_argument("--baseline", action="store_true", help="check against the suite's baseline; exit 1 on a regression")
-    run_parser.add_argument("--store", action="store_true", help="make this run the suite's baseline")
+    run_parser.add_argument("--baseline", action="store_true",
+                            help="check against the suite's baseline, your home's or else the shipped one; "
+                                 "exit 1 on a regression")
+    run_parser.add_argument("--allow-changed", action="store_true",
+                            help="with --baseline: pass although many cases were changed or added since")
+    run_parser.add_argument("--store", action="store_true", help="make this run the suite's baseline in your home")
+    run_parser.add_argument("--store-shipped", action="store_true",
+                            help="make this run the baseline that the project ships: writes into a checkout's sources")
     run_parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     run_parser.add_argument("--model", metavar="NAME", help='the chat model (default: $TUTOR_MODEL, else "offline")')
     run_parser.add_argument("--base-url", metavar="URL", help="where an OpenAI-compatible server listens")
@@ -100,13 +107,13 @@ def _compare(call: Call) -> int:
     from eval.compare import compare
     from eval.report import comparison_table
 
-    found = compare(_read(call.args.before), _read(call.args.after))
+    found = compare(_read(call.args.before, call.home), _read(call.args.after, call.home))
     call.out.result(asdict(found), lambda: call.out.text(comparison_table(found)))
     return 0
 
 
 def _run(call: Call) -> int:
-    from eval.gate import gate, store_baseline
+    from eval.gate import gate, policy_for
     from eval.report import gate_table, run_table
 
     args = call.args
@@ -114,20 +121,30 @@ def _run(call: Call) -> int:
     chosen = fast(cases) if args.fast else cases
     if not chosen:
         raise CaseError(f"{suite} has no fast cases; leave --fast out.")
+    _check_options(args)
+    # Whatever stands in the way of the verdict is told before minutes are spent on it.
+    before = _baseline(call, suite, chosen) if args.baseline else None
     found = _measured(call, suite, chosen, documents)
-    report = gate(found, partial=args.fast) if args.baseline else None
-    log = _written(call, found, report)
-    if args.store:
-        call.out.note(f"The baseline is in {store_baseline(found)}.")
+    log = _logged(call, found)
+    report = None
+    if before is not None:
+        policy = policy_for(before, found)
+        if args.allow_changed:
+            policy = replace(policy, uncompared=1.0)
+        report = gate(before, found, policy, partial=args.fast)
+    if args.junit is not None:
+        _write_junit(args.junit, found, report)
+    code = report.exit_code if report is not None else 0
+    if args.store or args.store_shipped:
+        _store(call, found, code == 0)
 
     def show() -> None:
         call.out.text(run_table(found))
         if report is not None:
             call.out.text("\n" + gate_table(report))
-        call.out.note(f"The log is in {log}.")
 
     call.out.result(_told(found, report, log), show)
-    return REGRESSED if report is not None and report.exit_code else 0
+    return REGRESSED if code else 0
 
 
 def _loaded(name: str) -> tuple[str, list[EvalCase], Sequence[Document]]:
@@ -139,6 +156,33 @@ def _loaded(name: str) -> tuple[str, list[EvalCase], Sequence[Document]]:
         raise UnknownSuite(f"There is no suite {name!r} and no such file; shipped are {', '.join(shipped)}.")
     external = load_external(Path(name))
     return external.name, list(external.cases), external.documents
+
+
+def _check_options(args: Namespace) -> None:
+    """Raises CaseError for options that don't go together, BaselineError where nothing could be shipped."""
+    from eval.baseline import shipped_folder
+
+    if args.allow_changed and not args.baseline:
+        raise CaseError("--allow-changed says what --baseline lets pass; give both.")
+    if args.fast and (args.store or args.store_shipped):
+        raise CaseError("A baseline needs the whole suite; leave --fast out.")
+    if args.store_shipped:
+        if args.suite not in shipped_suites() or args.docs or args.seed:
+            raise CaseError("The project ships baselines of its own suites only, over the built-in course with seed 0; "
+                            "--store keeps others.")
+        shipped_folder()
+
+
+def _baseline(call: Call, suite: str, cases: Sequence[EvalCase]) -> EvalRun:
+    """The suite's baseline, which these cases can be compared with. Raises BaselineError, CompareError."""
+    from eval.baseline import find_baseline, load_baseline, places
+    from eval.compare import check_comparable
+
+    path = find_baseline(suite, places(call.home))
+    before = load_baseline(path)
+    check_comparable(before, suite, {case.id: case.fingerprint for case in cases}, call.args.seed)
+    call.out.note(f"The baseline is {path}, of {before.started[:10]}, model {before.model or 'none'}.")
+    return before
 
 
 def _measured(call: Call, suite: str, cases: Sequence[EvalCase], documents: Sequence[Document]) -> EvalRun:
@@ -159,19 +203,40 @@ def _measured(call: Call, suite: str, cases: Sequence[EvalCase], documents: Sequ
             suite=suite, seed=call.args.seed))
 
 
-def _written(call: Call, found: EvalRun, report: GateReport | None) -> Path:
-    """Writes what was asked for and gives the log's path."""
+def _logged(call: Call, found: EvalRun) -> Path:
+    """Writes the log before anything is made of it: a run takes minutes, and what comes next may fail."""
     from eval.logs import write_log
-    from eval.report import junit
 
     name = f"{found.started[:19].replace(':', '-')}_{found.suite}_{found.run}.json"
     log = write_log(found, call.args.out or call.home / "evals" / name)
-    if call.args.junit is not None:
-        try:
-            call.args.junit.write_text(junit(found, report), encoding="utf-8")
-        except OSError as error:
-            raise CaseError(f"{call.args.junit} can't be written ({error.strerror}); name another file.") from error
+    call.out.note(f"The log is in {log}.")
     return log
+
+
+def _write_junit(path: Path, found: EvalRun, report: GateReport | None) -> None:
+    from eval.report import junit
+
+    try:
+        path.write_text(junit(found, report), encoding="utf-8")
+    except OSError as error:
+        raise CaseError(f"{path} can't be written ({error.strerror}); name another file.") from error
+
+
+def _store(call: Call, found: EvalRun, passed: bool) -> None:
+    from eval.baseline import find_baseline, places, ship_baseline, store_baseline
+
+    if not passed:
+        call.out.note("The baseline was left as it is, since the run didn't pass; to store the run nevertheless, leave "
+                      "--baseline out.")
+        return
+    own, _ = places(call.home)
+    if call.args.store:
+        call.out.note(f"The baseline of {found.suite} is in your home now: {store_baseline(found, own)}.")
+    if call.args.store_shipped:
+        path = ship_baseline(found)
+        call.out.note(f"Written into the project's sources: {path}. Commit it with a line in CHANGELOG.md.")
+        if (first := find_baseline(found.suite, places(call.home))).parent == own:
+            call.out.note(f"On this machine --baseline keeps looking at {first} first.")
 
 
 def _told(found: EvalRun, report: GateReport | None, log: Path) -> dict[str, Any]:
@@ -189,12 +254,12 @@ def _told(found: EvalRun, report: GateReport | None, log: Path) -> dict[str, Any
             "gate": None if report is None else {**asdict(report), "passed": report.exit_code == 0}, "log": str(log)}
 
 
-def _read(name: str) -> EvalRun:
-    from eval.gate import load_baseline
+def _read(name: str, home: Path) -> EvalRun:
+    from eval.baseline import find_baseline, load_baseline, places
     from eval.logs import read_log
 
     if name in shipped_suites():
-        return load_baseline(name)
+        return load_baseline(find_baseline(name, places(home)))
     if not Path(name).is_file():
         raise UnknownSuite(f"There is no log {name}; `tutor eval run` writes them.")
     return read_log(Path(name))

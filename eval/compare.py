@@ -49,14 +49,11 @@ class Comparison:
 
 def compare(before: EvalRun, after: EvalRun, seed: int = 0, alpha: float = ALPHA) -> Comparison:
     """Pairs the runs by case id. Raises CompareError when no case is the same, or the runs have different seeds."""
-    if before.seed != after.seed:
-        raise CompareError(f"The runs have different seeds, {before.seed} and {after.seed}; repeat one with the other's.")
+    check_comparable(before, after.suite, {result.id: result.fingerprint for result in after.results}, after.seed)
     old = {result.id: result for result in before.results}
     new = {result.id: result for result in after.results}
     changed = tuple(key for key in old if key in new and old[key].fingerprint != new[key].fingerprint)
     same = [key for key in old if key in new and key not in changed]
-    if not same:
-        raise CompareError(f"The runs of {before.suite} and {after.suite} have no case in common.")
     directions = {name: sign for name, sign in before.directions.items() if name in after.directions}
     raw = []
     for metric, direction in directions.items():
@@ -68,6 +65,15 @@ def compare(before: EvalRun, after: EvalRun, seed: int = 0, alpha: float = ALPHA
         before.run, after.run, tuple(_judged(change, adjusted[change.metric], alpha) for change in raw), changed,
         tuple(key for key in old if key not in new), tuple(key for key in new if key not in old),
     )
+
+
+def check_comparable(before: EvalRun, suite: str, fingerprints: Mapping[str, str], seed: int) -> None:
+    """Whether a run of these cases (fingerprints by id) with this seed can be compared with an earlier one; it needn't
+    have taken place yet. Raises CompareError."""
+    if before.seed != seed:
+        raise CompareError(f"The runs have different seeds, {before.seed} and {seed}; repeat one with the other's.")
+    if not any(fingerprints.get(result.id) == result.fingerprint for result in before.results):
+        raise CompareError(f"The runs of {before.suite} and {suite} have no case in common.")
 
 
 def _change(

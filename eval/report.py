@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from eval.compare import Comparison
-from eval.gate import GateReport
+from eval.gate import Check, GateReport
 from eval.run import CaseResult, EvalRun
 from eval.stats import estimate
 
@@ -50,10 +50,16 @@ def comparison_table(comparison: Comparison) -> str:
 
 
 def gate_table(report: GateReport) -> str:
-    """A line a check, then the outcome."""
-    rows = [("check", "result", "why")]
-    rows += [(check.metric, "ok" if check.passed else "REGRESSION", check.reason) for check in report.checks]
+    """A line a check with its rule (a hard metric may fall on no case, a soft one within luck), then the outcome."""
+    rows = [("check", "rule", "result", "why")]
+    rows += [(check.metric, check.rule, _result(check), check.reason) for check in report.checks]
     return "\n".join([*_aligned(rows), f"{report.suite}: {'passed' if report.exit_code == 0 else 'failed'}"])
+
+
+def _result(check: Check) -> str:
+    if check.passed:
+        return "ok"
+    return "INCOMPLETE" if check.rule == "coverage" else "REGRESSION"
 
 
 def eval_log(run: EvalRun) -> dict[str, Any]:
@@ -162,7 +168,7 @@ def _gate_suite(root: ElementTree.Element, report: GateReport) -> None:
     name = f"{report.suite}.gate"
     suite = ElementTree.SubElement(root, "testsuite", name=name)
     for check in report.checks:
-        node = ElementTree.SubElement(suite, "testcase", classname=name, name=check.metric)
+        node = ElementTree.SubElement(suite, "testcase", classname=name, name=f"{check.metric} ({check.rule})")
         if not check.passed:
             ElementTree.SubElement(node, "failure", message=_clean(check.reason))
     _count(suite, len(report.checks), sum(not check.passed for check in report.checks), 0)

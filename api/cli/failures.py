@@ -34,7 +34,7 @@ EXITS: Mapping[str, int] = {
 # Errors of lower packages that carry no code, by class name: importing the classes would make `--help` slow.
 CODES: Mapping[str, str] = {
     "UnknownPrompt": "unknown_prompt", "PromptChanged": "prompt_changed", "PromptError": "bad_prompt", "ToolError": "tool_error",
-    "ModelMissing": "model_missing", "CaseError": "bad_case", "GateError": "bad_input", "CompareError": "bad_input",
+    "ModelMissing": "model_missing", "CaseError": "bad_case", "CompareError": "bad_input",
     "FileNotFoundError": "not_found", "PermissionError": "bad_input", "IsADirectoryError": "bad_input",
     "NotADirectoryError": "bad_input",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -15,28 +15,32 @@ from hypothesis import strategies as st
 
 from eval.cases import EvalCase
 from eval.compare import CompareError, compare
-from eval.gate import GateError, Policy, gate, load_baseline, store_baseline
+from eval.gate import GateReport, Policy, gate
 from eval.outcome import Score
 from eval.report import comparison_table, eval_log, gate_table, junit, run_table, write_eval_log
 from eval.run import CaseResult, EvalRun, run_suite
 from eval.scorers import shipped_scorers
 from eval.scripted import ScriptedSubject
 
-DIRECTIONS = {"facts": 1, "verbatim": 1, "words": -1, "completed": 1}
+DIRECTIONS = {"facts": 1, "verbatim": 1, "value": 1, "status": 1, "words": -1, "completed": 1}
 
 
-def _run(values: Mapping[str, Mapping[str, float]], *, error: str = "", seed: int = 0, suite: str = "hand") -> EvalRun:
-    """`values`: metric values by case id; `error`: the id of a case that failed."""
+def _run(values: Mapping[str, Mapping[str, float]], *, error: str = "", seed: int = 0, model: str = "offline",
+         edited: Sequence[str] = ()) -> EvalRun:
+    """`values`: metric values by case id; `error`: the id of a case that failed; `edited`: ids of cases that expect
+    something else than they did."""
     results = [
         CaseResult(
-            id=key, kind="question", fingerprint="f", seed=1, asked=[f"What is {key}?"], answers=["An answer."],
+            id=key, kind="question", fingerprint="g" if key in edited else "f", seed=1, asked=[f"What is {key}?"], answers=["An answer."],
             statuses=["answered"], target=["a fact"], error="broke down" if key == error else "",
             scores={name: Score(value=value, detail="why", failed=key == error) for name, value in scores.items()},
         )
         for key, scores in values.items()
     ]
-    return EvalRun(suite=suite, run=f"run{seed}", seed=seed, model="scripted", started="2024-05-01T10:00:00+00:00",
-                   finished="2024-05-01T10:01:00+00:00", directions=DIRECTIONS, results=results)
+    measured = {name for scores in values.values() for name in scores}
+    return EvalRun(suite="hand", run=f"run{seed}", seed=seed, model=model, started="2024-05-01T10:00:00+00:00",
+                   finished="2024-05-01T10:01:00+00:00", results=results,
+                   directions={name: sign for name, sign in DIRECTIONS.items() if name in measured})
 
 
 def _level(level: float, count: int = 20, **more: float) -> dict[str, dict[str, float]]:
@@ -105,99 +109,126 @@ def test_comparison_is_symmetric(pairs: list[tuple[float, float]]) -> None:
 
 # ---- gate
 
-def test_a_baseline_comes_back_as_it_was_stored(tmp_path: Path) -> None:
-    run = _run(_level(1 / 3, verbatim=1.0))
-    path = store_baseline(run, tmp_path / "baselines")
-    assert path.name == "hand.json" and [each.name for each in path.parent.iterdir()] == ["hand.json"]
-    assert len(path.read_text(encoding="utf-8").splitlines()) == 22
-    again = load_baseline("hand", tmp_path / "baselines")
-    assert all(change.difference == 0 for change in compare(run, again).changes)
-    assert gate(run, tmp_path / "baselines").exit_code == 0
+def _failed(report: GateReport) -> list[str]:
+    return [check.metric for check in report.checks if not check.passed]
 
 
-def test_a_clear_loss_is_a_regression_and_a_gain_is_not(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6)), tmp_path)
-    assert gate(_run(_level(0.7)), tmp_path).exit_code == 0
-    report = gate(_run(_level(0.5)), tmp_path)
-    assert report.exit_code == 1
-    assert [check.metric for check in report.checks if not check.passed] == ["facts"]
+def test_a_run_passes_against_itself_and_every_metric_has_one_rule() -> None:
+    run = _run(_level(0.6, verbatim=1.0, value=1.0, status=0.5, words=80.0))
+    report = gate(run, run)
+    assert report.exit_code == 0
+    assert {check.metric: check.rule for check in report.checks} == {
+        "facts": "soft", "verbatim": "hard", "value": "hard", "status": "hard", "completed": "hard", "cases": "coverage"}
+    assert len(report.checks) == 6
 
 
-def test_a_loss_within_the_margin_or_within_luck_passes(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6)), tmp_path)
-    assert gate(_run(_level(0.5)), tmp_path, Policy(margins={"facts": 0.15})).exit_code == 0
-    assert gate(_run(_level(0.5)), tmp_path, Policy(margin=0.05)).exit_code == 1
+def test_a_clear_loss_is_a_regression_and_a_gain_is_not() -> None:
+    before = _run(_level(0.6))
+    assert gate(before, _run(_level(0.7))).exit_code == 0
+    report = gate(before, _run(_level(0.5)))
+    assert report.exit_code == 1 and _failed(report) == ["facts"]
+
+
+def test_a_loss_within_the_margin_or_within_luck_passes() -> None:
+    before = _run(_level(0.6))
+    assert gate(before, _run(_level(0.5)), Policy(margins={"facts": 0.15})).exit_code == 0
+    assert gate(before, _run(_level(0.5)), Policy(margin=0.05)).exit_code == 1
     unlucky = _level(0.6) | {"c0": {"facts": 0.0, "completed": 1.0}}
-    assert gate(_run(unlucky), tmp_path).exit_code == 0
+    assert gate(before, _run(unlucky)).exit_code == 0
 
 
-def test_costs_are_gated_only_when_asked(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6, words=80.0)), tmp_path)
-    wordy = _run(_level(0.6, words=200.0))
-    assert gate(wordy, tmp_path).exit_code == 0
-    assert gate(wordy, tmp_path, Policy(margins={"words": 50})).exit_code == 1
-    assert gate(_run(_level(0.6, words=20.0)), tmp_path, Policy(margins={"words": 50})).exit_code == 0
+def test_costs_are_gated_only_when_asked() -> None:
+    before, wordy = _run(_level(0.6, words=80.0)), _run(_level(0.6, words=200.0))
+    assert gate(before, wordy).exit_code == 0
+    assert gate(before, wordy, Policy(margins={"words": 50})).exit_code == 1
+    assert gate(before, _run(_level(0.6, words=20.0)), Policy(margins={"words": 50})).exit_code == 0
 
 
-def test_one_more_case_that_is_not_verbatim_is_a_regression(tmp_path: Path) -> None:
-    known_bad = _level(0.6, verbatim=1.0)
-    known_bad["c0"]["verbatim"] = 0.0
-    store_baseline(_run(known_bad), tmp_path)
-    assert gate(_run(known_bad), tmp_path).exit_code == 0
-    worse = {key: dict(scores) for key, scores in known_bad.items()}
-    worse["c7"]["verbatim"] = 0.0
-    report = gate(_run(worse), tmp_path)
-    assert report.exit_code == 1
-    [failed] = [check for check in report.checks if not check.passed]
-    assert failed.metric == "verbatim (hard)" and "new: c7" in failed.reason
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(["verbatim", "value", "status", "completed"]), st.integers(0, 19), st.sampled_from([0.0, 0.5, 0.999]))
+def test_one_case_that_falls_in_a_hard_metric_is_a_regression(metric: str, number: int, value: float) -> None:
+    """However small the fall, and whatever the other cases gained."""
+    before, after = _level(0.6, verbatim=1.0, value=1.0, status=1.0), _level(0.6, verbatim=1.0, value=1.0, status=1.0)
+    before[f"c{(number + 1) % 20}"][metric] = 0.0
+    after[f"c{number}"][metric] = value
+    report = gate(_run(before), _run(after))
+    [check] = [check for check in report.checks if not check.passed]
+    assert check.metric == metric and check.rule == "hard" and f"c{number} 1 -> {value:g}" in check.reason
+    assert gate(_run(before), _run(before)).exit_code == 0
 
 
-def test_a_new_case_has_no_allowance(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6, verbatim=1.0)), tmp_path)
-    more = _level(0.6, verbatim=1.0) | {"fresh": {"verbatim": 0.0, "completed": 1.0}}
-    assert gate(_run(more), tmp_path).exit_code == 1
+def test_what_may_be_luck_is_soft_unless_both_models_can_be_repeated() -> None:
+    before, after = _level(0.6, value=1.0, verbatim=1.0), _level(0.6, value=1.0, verbatim=1.0)
+    after["c3"]["value"] = 0.0
+    for models in (("offline", "a-provider"), ("a-provider", "offline")):
+        report = gate(_run(before, model=models[0]), _run(after, model=models[1]))
+        assert report.exit_code == 0
+        assert {check.metric for check in report.checks if check.rule == "hard"} == {"verbatim", "completed"}
+    after["c3"]["verbatim"] = 0.0
+    assert _failed(gate(_run(before), _run(after, model="a-provider"))) == ["verbatim"]
 
 
-def test_a_case_that_fails_now_is_a_regression(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6)), tmp_path)
+def test_a_guarantee_has_no_allowance_on_a_new_case() -> None:
+    before = _run(_level(0.6, verbatim=1.0, value=1.0))
+    more = _level(0.6, verbatim=1.0, value=1.0) | {"fresh": {"verbatim": 1.0, "value": 0.0, "completed": 1.0}}
+    # What the tutor can't do yet may be added to a suite; nothing of it has fallen.
+    assert gate(before, _run(more)).exit_code == 0
+    more["fresh"]["verbatim"] = 0.0
+    report = gate(before, _run(more))
+    assert _failed(report) == ["verbatim"] and "fresh (not in the baseline) 0" in _reason(report, "verbatim")
+
+
+def _reason(report: GateReport, metric: str) -> str:
+    return next(check.reason for check in report.checks if check.metric == metric)
+
+
+def test_a_case_that_fails_now_is_a_regression() -> None:
     broken = _level(0.6) | {"c3": {"facts": 0.0, "completed": 0.0}}
-    report = gate(_run(broken, error="c3"), tmp_path)
-    assert [check.metric for check in report.checks if not check.passed] == ["completed (hard)"]
+    assert _failed(gate(_run(_level(0.6)), _run(broken, error="c3"))) == ["completed"]
 
 
-def test_lost_cases_are_noticed_unless_the_run_is_partial(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6)), tmp_path)
-    fewer = _run(_level(0.6, 15))
-    report = gate(fewer, tmp_path)
+def test_a_metric_that_is_no_longer_measured_is_noticed() -> None:
+    before, after = _level(0.6, value=1.0), _level(0.6, value=1.0)
+    del after["c4"]["value"], after["c5"]["facts"]
+    report = gate(_run(before), _run(after))
+    assert _failed(report) == ["facts", "value"]
+    assert "c4 isn't judged any more" in _reason(report, "value") and "c5" in _reason(report, "facts")
+
+
+def test_lost_cases_are_noticed_unless_the_run_is_partial() -> None:
+    before, fewer = _run(_level(0.6)), _run(_level(0.6, 15))
+    report = gate(before, fewer)
     assert report.exit_code == 1 and report.missing == ("c15", "c16", "c17", "c18", "c19")
-    assert gate(fewer, tmp_path, partial=True).exit_code == 0
+    assert gate(before, fewer, partial=True).exit_code == 0
 
 
-def test_baselines_that_are_missing_damaged_or_bad_say_so(tmp_path: Path) -> None:
-    with pytest.raises(GateError, match="no baseline for hand"):
-        gate(_run(_level(0.6)), tmp_path)
-    (tmp_path / "hand.json").write_text("{", encoding="utf-8")
-    with pytest.raises(GateError, match="can't be read"):
-        gate(_run(_level(0.6)), tmp_path)
-    with pytest.raises(GateError, match="needs a complete run"):
-        store_baseline(_run(_level(0.6), error="c1"), tmp_path)
-    with pytest.raises(GateError, match="can't name a baseline"):
-        store_baseline(_run(_level(0.6), suite="../escape"), tmp_path)
+def test_changed_and_new_cases_are_named_and_only_a_few_may_go_uncompared() -> None:
+    before = _run(_level(0.6))
+    few = gate(before, _run(_level(0.6), edited=["c1"]))
+    assert few.exit_code == 0 and few.changed == ("c1",)
+    assert _reason(few, "cases") == "19 of 20 are compared; changed since the baseline: c1"
+    many = gate(before, _run(_level(0.6, 21), edited=["c1", "c7"]))
+    assert _failed(many) == ["cases"] and many.changed == ("c1", "c7") and many.added == ("c20",)
+    assert "changed since the baseline: c1, c7; not in the baseline: c20" in _reason(many, "cases")
+    assert gate(before, _run(_level(0.6, 21), edited=["c1", "c7"]), Policy(uncompared=1.0)).exit_code == 0
+    # A part of the suite is held to the same share of its own.
+    assert _failed(gate(before, _run(_level(0.6, 5), edited=["c1"]), partial=True)) == ["cases"]
 
 
 # ---- reports
 
-def test_tables_hold_what_was_measured(tmp_path: Path) -> None:
+def test_tables_hold_what_was_measured() -> None:
     run = _run(_level(0.5, words=80.0) | {"c3": {"facts": 0.0, "completed": 0.0}}, error="c3")
     table = run_table(run)
-    assert "20 cases, model scripted" in table and "failed: c3: broke down" in table
+    assert "20 cases, model offline" in table and "failed: c3: broke down" in table
     assert [line.split()[:2] for line in table.splitlines()[2:5]] == [
         ["facts", "0.507"], ["words", "80.000"], ["completed", "0.950"]]
     lines = comparison_table(compare(_run(_level(0.4)), _run({**_level(0.7), "extra": {"facts": 1.0}}))).splitlines()
     assert "better" in lines[1] and lines[-1] == "not compared, only after: extra"
-    store_baseline(_run(_level(0.6)), tmp_path)
-    shown = gate_table(gate(_run(_level(0.5)), tmp_path))
-    assert "REGRESSION" in shown and shown.endswith("hand: failed")
+    shown = gate_table(gate(_run(_level(0.6)), _run(_level(0.5), edited=["c0", "c1"]))).splitlines()
+    assert [line.split()[:3] for line in shown[:4]] == [
+        ["check", "rule", "result"], ["facts", "soft", "REGRESSION"], ["completed", "hard", "ok"], ["cases", "coverage", "INCOMPLETE"]]
+    assert shown[-1] == "hand: failed"
 
 
 def _played() -> EvalRun:
@@ -232,14 +263,13 @@ def test_inspect_itself_reads_the_log(tmp_path: Path) -> None:
     assert len(log.list_eval_logs(str(tmp_path))) == 1
 
 
-def test_junit_is_well_formed_whatever_was_asked(tmp_path: Path) -> None:
-    store_baseline(_run(_level(0.6)), tmp_path)
-    root = ElementTree.fromstring(junit(_played(), gate(_run(_level(0.5)), tmp_path)))
+def test_junit_is_well_formed_whatever_was_asked() -> None:
+    root = ElementTree.fromstring(junit(_played(), gate(_run(_level(0.6)), _run(_level(0.5)))))
     cases, checks = root.findall("testsuite")
     assert (cases.get("tests"), cases.get("failures"), cases.get("errors")) == ("3", "0", "1")
     assert cases.findall("testcase")[2].find("error") is not None
     failed = [node.get("name") for node in checks if node.find("failure") is not None]
-    assert failed == ["facts"] and checks.get("failures") == "1"
+    assert failed == ["facts (soft)"] and checks.get("failures") == "1"
     low = ElementTree.fromstring(junit(_run({"a": {"facts": 0.3, "words": 0.0}, "b": {"facts": 0.5}})))
     [problem] = low.iter("failure")
     assert problem.get("message") == "facts 0.3: why"
