@@ -29,6 +29,10 @@ class Held:
     recovery: asyncio.Task[Any] | None = None
     writing: threading.Lock = field(default_factory=threading.Lock)
 
+    async def end(self, limit_s: float) -> None:
+        """Waits for recovery and running turns, but not for ever; then tells whoever still listens."""
+        await self.turns.end(limit_s, [self.recovery] if self.recovery else [])
+
 
 def held_of(request: Request) -> Held:
     held = request.app.state.held

@@ -47,5 +47,5 @@ async def decide(review: str, verdict: Verdict, held: HeldHere) -> Answer:
     """Decides once; the turn that waited goes on and this is its answer."""
     if held.recovery is not None:
         # Recovery carries out what was decided before a crash; a decision made meanwhile would be carried out twice.
-        await asyncio.wait({held.recovery})
+        await held.turns.finish(asyncio.wait({held.recovery}))
     return await held.turns.finish(held.tutor.decide(review, verdict.decision, verdict.text, verdict.by))

@@ -66,6 +66,9 @@ class Gated(ScriptedModel):
     def open(self) -> None:
         self._gate.set()
 
+    def close(self) -> None:
+        self._gate.clear()
+
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         self._asked.release()
         await self._gate.wait()
@@ -249,6 +252,8 @@ def _broken() -> None:
 
 REFUSALS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/ask", {"question": "x" * (MAX_QUESTION_CHARS + 1)}, 400, "bad_question"),
+    ("POST", "/ask", {"question": ""}, 400, "bad_question"),
+    ("POST", "/ask?stream=true", {"question": " \n"}, 400, "bad_question"),
     ("POST", "/ask", {}, 422, "bad_input"),
     ("POST", "/ask", {"question": QUESTION, "mode": "loud"}, 422, "bad_input"),
     ("POST", "/ask", [1], 422, "bad_input"),
@@ -279,6 +284,7 @@ async def test_refusals_are_problem_details(site: Site, subtests: pytest.Subtest
     for method, path, body, status, code in REFUSALS:
         with subtests.test(f"{method} {path}", body=str(body)[:60]):
             refused(await site.client.request(method, API + path, json=body), status, code)
+    assert (await site.client.get(f"{API}/threads")).json() == {"threads": []}
 
 
 async def test_a_body_that_is_no_json_is_told_so(site: Site) -> None:
@@ -406,6 +412,59 @@ async def test_the_end_waits_for_running_turns(tmp_path: Path) -> None:
         await model.asked()
         asyncio.get_running_loop().call_soon(model.open)
     assert (await asking).json()["status"] == "answered"
+
+
+async def test_whoever_still_listens_at_the_end_is_told_and_the_next_start_has_the_answer(
+        tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = gated()
+    async with opened(tmp_path, model) as site:
+        review = (await ask_and_open(site, model, review=True)).json()["review_id"]
+        model.close()
+        streaming = asyncio.create_task(site.client.post(f"{API}/ask?stream=1", json={"question": QUESTION, "id": "streamed"}))
+        asking = asyncio.create_task(site.ask(id="asked"))
+        await model.asked(2)
+        held = site.app.state.held
+        held.recovery = asyncio.create_task(asyncio.Event().wait())
+        deciding = asyncio.create_task(site.client.post(f"{API}/reviews/{review}", json={"decision": "approve"}))
+        await asyncio.sleep(0)
+        await held.end(0.0)
+        told = refused(await asking, 503, "shutting_down")
+        assert "id asked" in told["detail"] and int((await asking).headers["retry-after"]) > 0
+        name, _, event = events_of((await streaming).text)[-1]
+        assert name == "error" and event.code == "shutting_down" and "id streamed" in event.message  # type: ignore[union-attr]
+        refused(await deciding, 503, "shutting_down")
+        refused(await site.ask(), 503, "shutting_down")
+        assert held.turns.listening == set()
+        held.recovery.cancel()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Turns were still running 0 s after the end was asked for; the next start goes on with them."]
+    model.open()
+    async with opened(tmp_path, notes="") as site:
+        await asyncio.wait({site.app.state.held.recovery})
+        assert (await site.ask(id="asked")).json()["status"] == (await site.ask(id="streamed")).json()["status"] == "answered"
+
+
+async def ask_and_open(site: Site, model: Gated, **fields: Any) -> httpx.Response:
+    asking = asyncio.create_task(site.ask(**fields))
+    await model.asked()
+    model.open()
+    return await asking
+
+
+async def test_a_request_that_the_server_gives_up_is_told_so(site: Site) -> None:
+    """Whatever it was about: here a route that knows nothing of ends."""
+    begun = asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    site.app.add_api_route("/endless", endless)
+    waiting = asyncio.create_task(site.client.get("/endless"))
+    await begun.wait()
+    await site.app.state.held.end(0.0)
+    waiting.cancel()
+    refused(await waiting, 503, "shutting_down")
 
 
 # ---- clients that leave
