@@ -99,15 +99,13 @@ def threads_view(threads: Threads, learner: str, limit: int = 20) -> dict[str, A
 
 
 def thread_view(threads: Threads, thread: str, learner: str | None = None) -> dict[str, Any]:
-    """{"id","learner","turns":[{"id","number","run","trace","status","question","answer","error"}]}: the last turns
-    that were answered, then the one that runs. Raises UnknownThread, also when `learner` is given and isn't its own."""
+    """{"id","learner","turns":[{"id","number","run","trace","status","question","answer","error"}]}: the last turns,
+    oldest first, also those that run, wait or failed. Raises UnknownThread, also when `learner` is given and isn't its own."""
     from memory.threads import UnknownThread
 
-    turns = threads.history(thread, limit=SHOWN_TURNS)
-    shown = {turn.id for turn in turns}
-    turns += [turn for turn in threads.unfinished() if turn.thread == thread and turn.id not in shown]
+    turns = threads.turns(thread)[-SHOWN_TURNS:]
     if not turns or learner not in (None, turns[0].learner):
-        raise UnknownThread(f"There is no thread {thread!r} with an answer in it. Ask something on it first.")
+        raise UnknownThread(f"There is no thread {thread!r}. `tutor threads list` shows those there are.")
     return {"id": thread, "learner": turns[0].learner, "turns": [_turn(turn) for turn in turns]}
 
 

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("api.cli.search", "find passages in your notes"),
     "ask": ("api.cli.ask", "ask one question, or many with --batch"),
     "chat": ("api.cli.chat", "talk with the tutor"),
+    "threads": ("api.cli.threads", "earlier conversations: list, show"),
     "tools": ("api.cli.tools", "list calculators and simulators, or show one"),
     "run": ("api.cli.run", "run a calculator or simulator"),
     "review": ("api.cli.review", "drafts that wait for a person"),

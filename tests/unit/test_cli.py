@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
-from argparse import Namespace
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from agent.events import Done, Started, TextDelta, TurnEvent, TurnRequest
 from agent.scripted import script
 from agent.settings import Settings
 from api.backend import LocalBackend, local_backend
 from api.cli.batch import run_batch
-from api.cli.call import Call, Opener
-from api.cli.chat import Chat
+from api.cli.call import Opener
 from api.cli.failures import CliError, failure_of
 from api.cli.main import COMMANDS, main
 from api.cli.mend import rebuild
@@ -35,7 +31,6 @@ from api.cli.output import Output, clean, to_json
 from api.cli.run import prediction
 from api.server_backend import ServerBackend
 from eval.logs import read_log
-from eval.scripted import scripted_answer
 from memory.base import HomeBusy
 from memory.ingest.pipeline import ingest, ingest_text
 from memory.minilm import HashEmbedder
@@ -382,79 +377,6 @@ def _id_of(line: bytes) -> Any:
     except ValueError:
         return None
     return row.get("id") if isinstance(row, dict) else None
-
-
-# ---- conversations
-
-
-def test_a_scripted_conversation(
-        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["What is a token bucket?", "/sources", "/steps", "/mode socratic", "/frob", "", "/new", "What is a write-back cache?",
-             "/resume", "/resume 2", "/quit", "never asked"]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
-    assert tutor("chat") == 0
-    told = capsys.readouterr()
-    assert "the offline reasoner · 1 document of yours · /help" in told.err.splitlines()[0]
-    assert "There is no /frob" in told.err and "The mode is socratic now." in told.err and "Going on with" in told.err
-    assert told.out.count("[1] limits.md › Rate limits") == 2 and "search_notes" in told.out
-    assert "  2. What is a token bucket? (1 turns" in told.out and "never asked" not in told.out
-
-
-def test_a_conversation_as_json_is_one_object(
-        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("What is a token bucket?\n" + "y" * 30_000 + "\nAnd its bursts?\n"))
-    assert tutor("chat", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    first, bad, last = told["answers"]
-    assert first["thread"] == last["thread"] == told["thread"] and bad["error"]["code"] == "bad_question"
-
-
-class Typist:
-    """A reader that counts as a person at a terminal."""
-
-    interactive = True
-
-    async def read(self) -> str | None:
-        return None
-
-
-class SlowTurns:
-    """Turns that wait for `released`; the learner presses Ctrl-C when the first has begun."""
-
-    model, server = "slow", None
-
-    def __init__(self) -> None:
-        self.released = asyncio.Event()
-        self.asked: list[TurnRequest] = []
-
-    async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
-        self.asked.append(request)
-        yield Started(id="1", thread="t9", run="r", trace="0")
-        if len(self.asked) == 1:
-            signal.raise_signal(signal.SIGINT)
-        await self.released.wait()
-        yield TextDelta(text="Slow.")
-        yield Done(answer=scripted_answer(f"Slow {len(self.asked)}.", thread="t9"))
-
-    async def drain(self) -> None:
-        return None
-
-
-def test_ctrl_c_leaves_an_answer_to_the_background(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    async def talk() -> None:
-        turns = SlowTurns()
-        args = Namespace(home=str(tmp_path), learner="local", thread=None, mode="direct")
-        chat = Chat(Call(args, Output()), turns, Typist())  # type: ignore[arg-type]
-        await chat.ask("first")
-        assert "finished in the background" in capsys.readouterr().err
-        turns.released.set()
-        await chat.ask("second")
-        await chat.finish()
-        assert [(request.question, request.thread) for request in turns.asked] == [("first", None), ("second", "t9")]
-
-    asyncio.run(talk())
-    told = capsys.readouterr()
-    assert "The earlier answer is ready" in told.err and "Slow 2." in told.out and "Slow 1." not in told.out
 
 
 # ---- mending
