@@ -199,10 +199,9 @@ class LocalBackend:
         return reviews_view(Reviews(self.memory.db).listing(status))
 
     def review(self, review_id: str) -> Json:
-        from api.views import review_view
-        from memory.reviews import Reviews
+        from api.views import review_with_answer
 
-        return review_view(Reviews(self.memory.db).get(review_id))
+        return review_with_answer(self.tutor.reviews.get(review_id), self.tutor.preview(review_id))
 
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json:
         answer = await self.tutor.decide(review_id, decision, text, by)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.events import Answer
     from agent.tutor import Tutor
     from memory.base import DocumentInfo, Hit, IngestReport, Source
     from memory.open import Memory
@@ -75,6 +76,12 @@ def review_view(review: Review) -> dict[str, Any]:
     """{"id","thread","turn","learner","reason","question","draft","confidence","status","decision","created"};
     `created` is in seconds since the epoch, `decision` {"type","text","by"} or null."""
     return asdict(review)
+
+
+def review_with_answer(review: Review, answer: Answer | None) -> dict[str, Any]:
+    """review_view with "answer": what the learner reads once it is approved, with sources and corrections; of a review
+    that was decided what they read, null when that turn failed."""
+    return {**review_view(review), "answer": None if answer is None else answer.model_dump(mode="json")}
 
 
 def prompts_view(store: PromptStore) -> dict[str, Any]:

@@ -159,6 +159,18 @@ def test_a_reviewed_answer_goes_out_once(tutor: Callable[..., int], capsys: pyte
     assert "decided already" in capsys.readouterr().err
 
 
+def test_a_reviewer_is_shown_sources_and_corrections(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest_text(memory.store, "bucket.md", "# Leaky bucket\n\nIf the queue of the leaky bucket is too big, it lets bursts through.\n")
+    tutor("ask", "What does a leaky bucket with a big queue let through?", "--review", "--json")
+    review = json.loads(capsys.readouterr().out)["review_id"]
+    for _ in range(2):
+        assert tutor("review", "show", review) == 0
+        told = capsys.readouterr().out
+        assert "[1] bucket.md › Leaky bucket: “If the queue" in told and "constant rate whatever the size" in told
+        tutor("review", "approve", review)
+        capsys.readouterr()
+
+
 def test_traces_tell_what_a_turn_did(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     tutor("ask", "What is a token bucket?", "--json")
     trace = json.loads(capsys.readouterr().out)["trace"]

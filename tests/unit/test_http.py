@@ -330,7 +330,9 @@ async def test_a_draft_waits_for_a_person_and_then_is_the_answer(site: Site) -> 
     assert waiting["status"] == "review" and FACT not in waiting["text"]
     [row] = (await site.client.get(f"{API}/reviews")).json()["reviews"]
     assert row["id"] == waiting["review_id"] and FACT in row["draft"]
-    assert (await site.client.get(f"{API}/reviews/{row['id']}")).json() == row
+    shown = (await site.client.get(f"{API}/reviews/{row['id']}")).json()
+    assert row.items() <= shown.items() and shown["answer"]["status"] == "answered"
+    assert shown["action_requests"][0]["args"] == shown["action_request"]["args"] == {"text": row["draft"]}
     answer = (await site.client.post(f"{API}/reviews/{row['id']}", json={"decision": "approve", "by": "ann"})).json()
     assert (answer["status"], answer["id"]) == ("answered", waiting["id"]) and FACT in answer["text"]
     refused(await site.client.post(f"{API}/reviews/{row['id']}", json={"decision": "reject"}), 409, "review_closed")
@@ -345,6 +347,39 @@ async def test_an_edit_replaces_the_draft(site: Site) -> None:
     review = (await site.ask(review=True)).json()["review_id"]
     answer = (await site.client.post(f"{API}/reviews/{review}", json={"decision": "edit", "text": "It picks tasks."})).json()
     assert answer["text"] == "It picks tasks."
+
+
+TEXT = {"text": "It picks tasks."}
+SCHEMAS: list[tuple[Any, str, str]] = [
+    ({"decisions": [{"type": "approve"}]}, "answered", FACT),
+    ({"decisions": [{"type": "edit", "edited_action": {"name": "reply", "args": TEXT}}], "by": "ann"}, "answered", TEXT["text"]),
+    ({"decisions": [{"type": "reject", "message": "Not this."}]}, "abstained", "Not this."),
+    ({"decisions": [{"type": "reject"}]}, "abstained", "held it back"),
+    ({"decisions": [{"type": "respond", "message": "hello"}]}, "answered", "hello"),
+    ([{"type": "accept", "args": None}], "answered", FACT),
+    ([{"type": "accept"}], "answered", FACT),
+    ([{"type": "ignore", "args": None}], "abstained", "held it back"),
+    ([{"type": "edit", "args": {"action": "reply", "args": TEXT}}], "answered", TEXT["text"]),
+    ([{"type": "response", "args": "hello"}], "answered", "hello")]
+
+
+async def test_a_decision_may_come_in_either_wire_schema(site: Site, subtests: pytest.Subtests) -> None:
+    for body, status, text in SCHEMAS:
+        with subtests.test(json.dumps(body)):
+            review = (await site.ask(review=True)).json()["review_id"]
+            response = await site.client.post(f"{API}/reviews/{review}", json=body)
+            assert response.status_code == 200, response.text
+            assert response.json()["status"] == status and text in response.json()["text"]
+
+
+@pytest.mark.parametrize("body", [
+    {"decisions": []}, {"decisions": [{"type": "approve"}] * 2}, {"decisions": [{"type": "shrug"}]}, {"decisions": [{"type": "edit"}]},
+    {"decisions": [{"type": "respond", "message": " "}]}, {"decisions": [{"type": "edit", "edited_action": {"name": "rm", "args": TEXT}}]},
+    [], [{"type": "accept"}] * 2, [{"type": "response"}], [{"type": "response", "args": ""}], [{"type": "edit", "args": "hello"}], {}, 7])
+async def test_a_decision_that_says_nothing_clear_decides_nothing(site: Site, body: Any) -> None:
+    review = (await site.ask(review=True)).json()["review_id"]
+    refused(await site.client.post(f"{API}/reviews/{review}", json=body), 422, "bad_input")
+    assert (await site.client.get(f"{API}/reviews/{review}")).json()["status"] == "pending"
 
 
 async def test_a_restart_keeps_what_waits(tmp_path: Path) -> None:
@@ -592,6 +627,16 @@ async def test_what_changes_things_needs_the_token(tmp_path: Path, method: str, 
         assert allowed.status_code in (200, 404)
         assert (await site.ask()).status_code == 200
         assert (await site.client.get(f"{API}/documents")).status_code == 200
+
+
+async def test_the_description_says_what_needs_the_token(site: Site) -> None:
+    told = (await site.client.get("/openapi.json")).json()
+    [(name, scheme)] = told["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer") and "owner.json" in scheme["description"]
+    guarded = {(method, path) for path, methods in told["paths"].items() for method, route in methods.items()
+               if {name: []} in route.get("security", [])}
+    assert guarded == {("post", f"{API}/documents"), ("delete", f"{API}/documents/{{document}}"), ("post", f"{API}/reviews/{{review}}"),
+                       ("post", f"{API}/prompts/{{name}}/activate")}
 
 
 async def test_other_sites_get_no_permission(site: Site) -> None:
