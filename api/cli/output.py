@@ -80,18 +80,17 @@ class Output:
         self.console().rule(Text(clean(title)), align="left", style="dim")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Aligned columns in a terminal, tabs between cells elsewhere (for cut and awk), under a line of their names."""
+        """Aligned columns in a terminal, tabs between cells elsewhere (for cut and awk), under a line of their names, if any."""
         cells = [[clean(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
         if not self.terminal:
-            for row in [list(head), *cells]:
+            for row in [list(head), *cells] if head else cells:
                 self.text("\t".join(row))
             return
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in head:
-            table.add_column(name, overflow="fold")
+        columns = (Column(name, overflow="fold") for name in head)
+        table = Table(*columns, box=None, header_style="dim", pad_edge=False, show_header=bool(head))
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
         self.console().print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from memory.base import HomeBusy
 from memory.ingest.pipeline import ingest, ingest_text
 from memory.minilm import HashEmbedder
 from memory.open import Memory, open_in_memory, open_memory, own
+from tools.registry import load_tools
 
 NOTES = """# Rate limits
 
@@ -210,6 +212,58 @@ def test_tools_show_schema_and_example(tutor: Callable[..., int], capsys: pytest
     assert tool["name"] == "boe.qps" and "dau" in tool["schema"]["properties"]
     assert tutor("tools", "--json") == 0
     assert {"name", "version", "description", "schema", "example"} <= set(json.loads(capsys.readouterr().out)["tools"][0])
+
+
+def test_tools_are_listed_by_group_and_formulas_counted(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("tools") == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert len(lines) < 120 and lines[0] == "A. Estimation, capacity and availability" and "--group" in told.err
+    kinds = [line.split("\t")[1] for line in lines[1 : lines.index("")]]
+    assert kinds == sorted(kinds) and set(kinds) == {"calculator", "simulator"}
+    every = list(load_tools())
+    assert not {tool.name for tool in every if tool.kind != "formula"} - {line.split("\t")[0] for line in lines}
+    assert sum(map(int, re.findall(r"[a-z0-9]+ (\d+)", lines[-1]))) == sum(tool.kind == "formula" for tool in every)
+    assert tutor("tools", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["tools"]) == len(every)
+
+
+def test_tools_are_filtered_and_searched(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("tools", "--group", "BOE") == 0
+    names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names[0] == "tool" and len(names) > 5 and all(name.startswith("boe.") for name in names[1:])
+    assert tutor("tools", "watermark window") == 0
+    told = capsys.readouterr()
+    assert "stream.is_late\t" in told.out and "boe.qps" not in told.out and "No tool is called 'watermark window'" in told.err
+    assert tutor("tools", "--group", "boe", "watermark") == 4
+    assert tutor("tools", "watermark", "--json") == 4
+    assert tutor("tools", "--group", "nothing") == 4
+    assert "There are A, B, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "head"), [
+    (("documents",), "id path title passages read"), (("prompts", "list"), "prompt active versions labels"),
+    (("trace", "list"), "trace when ms spans what"), (("threads", "list"), "thread last turns first question"),
+    (("review", "list"), "id status since why question"), (("tools", "--group", "A"), "tool kind what it does")])
+def test_a_list_begins_with_the_names_of_its_columns(
+        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], head: str) -> None:
+    tutor("ask", "What is a token bucket?", "--review")
+    capsys.readouterr()
+    assert tutor(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].replace("\t", " ") == head and len(lines) > 1
+
+
+def test_a_version_that_stands_apart_is_told_how_it_is_written(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("prompts", "activate", "tutor", "2") == 2
+    assert "`tutor prompts activate tutor@2`" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["--version", "--json"]) == 0
+    assert plain == f"tutor {json.loads(capsys.readouterr().out)['version']}\n"
 
 
 def test_doctor_finds_a_sound_home_sound(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
