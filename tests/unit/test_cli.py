@@ -26,6 +26,7 @@ from api.backend import LocalBackend, local_backend
 from api.cli.batch import run_batch
 from api.cli.call import Opener
 from api.cli.failures import CliError, failure_of
+from api.cli.install import install, line_of
 from api.cli.main import COMMANDS, main
 from api.cli.mend import rebuild
 from api.cli.output import Output, clean, to_json
@@ -555,6 +556,30 @@ def test_a_case_with_documents_gets_a_tutor_of_its_own(
     assert tutor("eval", "run", cases, "--json") == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["hit@1"]["mean"] == 1.0
     assert [info.path for info in memory.store.documents()] == ["limits.md"]
+
+
+# ---- installing
+
+
+def test_an_installation_says_a_line_and_all_of_it_only_when_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    noisy = (sys.executable, "-c", "import sys; print('\\n'.join(f'Collecting p{n}' for n in range(99))); sys.exit(int(sys.argv[1]))")
+    assert install("Installing", ["0"], noisy) == 0
+    assert capfd.readouterr() == ("", "Installing …\n")
+    assert install("Installing", ["3"], noisy) == 3
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 101 and told[1] == "Collecting p0" and told[-1].startswith("error: Installing failed")
+
+
+@given(st.text(), st.integers(10, 200))
+def test_what_pip_does_fits_into_a_line(said: str, width: int) -> None:
+    line = line_of("Installing", 61.4, said, width)
+    assert len(line) <= width and "\n" not in line and ("Installing … 61 s · ".startswith(line) or line.startswith("Installing … 61 s · "))
+
+
+def test_an_installation_needs_nothing_installed() -> None:
+    code = "import sys, api.cli.install; print(sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['__main__', 'api']"
 
 
 # ---- output
