@@ -199,9 +199,11 @@ class LocalBackend:
         return reviews_view(Reviews(self.memory.db).listing(status))
 
     def review(self, review_id: str) -> Json:
+        from api.interrupts import interrupt_of
         from api.views import review_with_answer
 
-        return review_with_answer(self.tutor.reviews.get(review_id), self.tutor.preview(review_id))
+        found = self.tutor.reviews.get(review_id)
+        return {**review_with_answer(found, self.tutor.preview(review_id)), **interrupt_of(found)}
 
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json:
         answer = await self.tutor.decide(review_id, decision, text, by)
