@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TUTOR ?= $(BIN)/tutor
-PIP := $(BIN)/python -m pip install --disable-pip-version-check -c requirements.lock
+# Needs nothing installed; one line for each step, all of pip's output when it fails.
+INSTALL := $(BIN)/python -m api.cli.install
+LOCKED := -c requirements.lock
 
 .PHONY: chat test test-slow check bench baselines setup docs new-tool clean
 
@@ -38,20 +40,21 @@ new-tool: setup        ## make new-tool NAME=my-tool
 setup: $(VENV)/.ready
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+	@echo "Making a virtual environment in $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.ready: $(VENV)/bin/python requirements.lock pyproject.toml
-	$(PIP) torch==2.13.0
-	$(PIP) -e .
-	$(BIN)/python -m api.cli.setup
+	@$(INSTALL) "Installing torch (the largest package)" $(LOCKED) torch==2.13.0
+	@$(INSTALL) "Installing the other packages" $(LOCKED) -e .
+	@$(BIN)/python -m api.cli.setup
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.ready
-	$(PIP) -e ".[test]"
+	@$(INSTALL) "Installing what the tests need" $(LOCKED) -e ".[test]"
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
-	$(PIP) -e ".[bench]"
+	@$(INSTALL) "Installing what the benchmark needs" $(LOCKED) -e ".[bench]"
 	@touch $@
 
 clean:                 ## remove the virtual environment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, cast
 
 from langgraph.types import Command
 
@@ -14,6 +14,8 @@ from agent.context import Parts, TurnContext
 from agent.errors import BadQuestion, TurnError, TurnTimeout
 from agent.events import MAX_QUESTION_CHARS, Answer, Done, Failed, Started, TextDelta, TurnEvent, TurnRequest
 from agent.graph import build_graph
+from agent.nodes.reply import answer_of
+from agent.state import TutorState
 from memory.base import MemoryFault
 from memory.checkpoints import HomeSaver
 from memory.predictions import Predictions
@@ -79,6 +81,15 @@ class Tutor:
         """Resumes the turn that waits for this review. Raises UnknownReview, ReviewClosed, ThreadBusy."""
         review = self.reviews.claim(review_id, decision, text, by)
         return await self._resume_review(review)
+
+    def preview(self, review_id: str) -> Answer | None:
+        """What the learner will read if the draft is approved; of a review that was decided, what they read, None when that
+        turn failed. Raises UnknownReview."""
+        turn = self.parts.threads.get(self.reviews.get(review_id).turn)
+        if turn is None or turn.status not in ("waiting", "running"):
+            return Answer.model_validate(turn.answer) if turn is not None and turn.answer is not None else None
+        saved = self._saver.get_tuple({"configurable": {"thread_id": turn.id}})
+        return answer_of(cast(TutorState, saved.checkpoint["channel_values"]), self.parts) if saved is not None else None
 
     async def recover(self) -> int:
         """Ends every turn that was admitted and cut off, and every review that was decided and not carried out."""

@@ -30,10 +30,11 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 def create_app(tutor: Tutor, token: str | None = None, hosts: Iterable[str] = (), drain_s: float = DRAIN_S) -> FastAPI:
     """The app. With a `token`, whatever changes documents, reviews or prompts needs it; `hosts` are names it answers
     under beside this machine's own; at the end it waits up to `drain_s` seconds for turns that run."""
+    held = Held(tutor, LiveTurns(tutor), token)
     app = FastAPI(title="Tutor", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=PROBLEMS)
-    app.state.held = Held(tutor, LiveTurns(tutor), token)
+    app.state.held = held
     app.state.drain_s = drain_s
-    app.add_middleware(Guard, hosts=tuple(hosts))
+    app.add_middleware(Guard, hosts=tuple(hosts), ending=lambda: held.turns.ending)
     install_problems(app)
     app.include_router(health.router)
     for noun in NOUNS:
@@ -49,15 +50,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Recovery lists its turns before the first request comes, so that it never takes a new one for an old one.
     await asyncio.sleep(0)
     yield
-    await _drained(held, app.state.drain_s)
-
-
-async def _drained(held: Held, limit_s: float) -> None:
-    """Waits for recovery and running turns, but not for ever. What is left then ends with the process."""
-    waiting = {asyncio.create_task(held.turns.drain())} | ({held.recovery} if held.recovery else set())
-    _, left = await asyncio.wait(waiting, timeout=limit_s)
-    if left:
-        log.warning("Turns were still running %g s after the end was asked for; they were cut off.", limit_s)
+    await held.end(app.state.drain_s)
 
 
 def _report(recovery: asyncio.Task[int]) -> None:

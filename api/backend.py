@@ -50,7 +50,11 @@ class Backend(Protocol):
         """Waits for turns that are still running in this process."""
         ...
 
-    def threads(self, learner: str) -> list[Json]: ...
+    def threads(self, learner: str, limit: int = 20) -> Json: ...
+
+    def thread(self, thread: str, learner: str | None = None) -> Json:
+        """With `learner`, only if the thread is theirs."""
+        ...
 
     def reviews(self, status: str | None) -> Json: ...
 
@@ -180,8 +184,17 @@ class LocalBackend:
         if self._tutor is not None:
             await self._tutor.drain()
 
-    def threads(self, learner: str) -> list[Json]:
-        return self.tutor.parts.threads.listing(learner)
+    def threads(self, learner: str, limit: int = 20) -> Json:
+        from api.views import threads_view
+        from memory.threads import Threads
+
+        return threads_view(Threads(self.memory.db), learner, limit)
+
+    def thread(self, thread: str, learner: str | None = None) -> Json:
+        from api.views import thread_view
+        from memory.threads import Threads
+
+        return thread_view(Threads(self.memory.db), thread, learner)
 
     def reviews(self, status: str | None) -> Json:
         from api.views import reviews_view
@@ -190,10 +203,11 @@ class LocalBackend:
         return reviews_view(Reviews(self.memory.db).listing(status))
 
     def review(self, review_id: str) -> Json:
-        from api.views import review_view
-        from memory.reviews import Reviews
+        from api.interrupts import interrupt_of
+        from api.views import review_with_answer
 
-        return review_view(Reviews(self.memory.db).get(review_id))
+        found = self.tutor.reviews.get(review_id)
+        return {**review_with_answer(found, self.tutor.preview(review_id)), **interrupt_of(found)}
 
     async def decide(self, review_id: str, decision: Decision, text: str | None, by: str) -> Json:
         answer = await self.tutor.decide(review_id, decision, text, by)

@@ -4,6 +4,7 @@
     ├── TurnFailed       a turn ended without an answer; its code and trace are the turn's
     ├── UnknownTool      no tool of this name
     ├── NotReady         the index doesn't answer, or recovery isn't done
+    ├── ShuttingDown     the server stops; what was admitted goes on at its next start
     └── PortBusy         the address can't be listened on
 """
 
@@ -44,6 +45,10 @@ class NotReady(ApiError):
     code = "not_ready"
 
 
+class ShuttingDown(ApiError):
+    code = "shutting_down"
+
+
 class PortBusy(ApiError):
     code = "port_busy"
 
@@ -54,7 +59,7 @@ STATUS: Mapping[type[BaseException], int] = {
     MemoryFault: 500, UnreadableDocument: 422, IndexDamaged: 503, HomeBusy: 503, StorageFull: 507, UnknownDocument: 404,
     ThreadBusy: 409, UnknownThread: 404, UnknownReview: 404, ReviewClosed: 409, UnknownTrace: 404,
     ToolError: 422, UnknownTool: 404, PromptError: 400, PromptChanged: 409, UnknownPrompt: 404,
-    ApiError: 500, NotReady: 503, PortBusy: 503,
+    ApiError: 500, NotReady: 503, ShuttingDown: 503, PortBusy: 503,
 }
 # Errors of packages that give no code themselves.
 CODES: Mapping[type[BaseException], str] = {
@@ -63,6 +68,8 @@ CODES: Mapping[type[BaseException], str] = {
 }
 BY_CODE: Mapping[str, int] = {
     kind.__dict__["code"]: status for kind, status in STATUS.items() if "code" in kind.__dict__}
+# Seconds after which it makes sense to come again, by code.
+RETRY_AFTER_S: Mapping[str, int] = {"not_ready": 1, "shutting_down": 5}
 LISTED_TYPES = (TurnError, MemoryFault, ToolError, PromptError, ApiError)
 
 

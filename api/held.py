@@ -9,7 +9,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from agent.tutor import Tutor
 from api.turns import LiveTurns
@@ -29,6 +30,10 @@ class Held:
     recovery: asyncio.Task[Any] | None = None
     writing: threading.Lock = field(default_factory=threading.Lock)
 
+    async def end(self, limit_s: float) -> None:
+        """Waits for recovery and running turns, but not for ever; then tells whoever still listens."""
+        await self.turns.end(limit_s, [self.recovery] if self.recovery else [])
+
 
 def held_of(request: Request) -> Held:
     held = request.app.state.held
@@ -40,11 +45,15 @@ def tutor_of(request: Request) -> Tutor:
     return held_of(request).tutor
 
 
-def owner_only(request: Request) -> None:
+# Names the scheme in /openapi.json; what it refuses is told below, like every refusal.
+BEARER = HTTPBearer(scheme_name="owner", auto_error=False, description="The token of owner.json, a file in the home that only its "
+                    "owner reads and that a server writes anew at each start.")
+
+
+def owner_only(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)]) -> None:
     """Lets in whoever has the token, which the home keeps where only its owner reads it. Without a token, anybody."""
     token = held_of(request).token
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if token is None or (scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode(), token.encode())):
+    if token is None or (given is not None and secrets.compare_digest(given.credentials.strip().encode(), token.encode())):
         return
     raise HTTPException(401, NEEDS_TOKEN, {"WWW-Authenticate": "Bearer"})
 

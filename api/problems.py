@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from api.errors import LISTED_TYPES, code_of, status_of
+from api.errors import LISTED_TYPES, RETRY_AFTER_S, code_of, status_of
 
 log = logging.getLogger("tutor.http")
 
@@ -44,9 +44,10 @@ def install_problems(app: FastAPI) -> None:
 
 def problem(status: int, code: str, detail: str, trace: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response. `detail` is one sentence for whoever sent the request."""
+    wait = {"Retry-After": str(RETRY_AFTER_S[code])} if code in RETRY_AFTER_S else {}
     told = Problem(type=f"urn:problem-type:tutor:{code}", title=HTTPStatus(status).phrase, status=status, detail=detail,
                    code=code, trace=trace)
-    return JSONResponse(told.model_dump(), status, headers, "application/problem+json")
+    return JSONResponse(told.model_dump(), status, {**wait, **(headers or {})}, "application/problem+json")
 
 
 def trace_of(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import signal
 import socket
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from agent.tutor import Tutor
 
 HOST, PORT = "127.0.0.1", 8377
-GRACE_S = 2
+# Turns have the first seconds to end; then their listeners are told, which takes a moment more.
+GRACE_S, TELL_S = 2, 3
 
 
 def serve(settings: Settings, host: str = HOST, port: int = PORT) -> None:
@@ -48,9 +50,16 @@ def run(tutor: Tutor, listener: socket.socket, host: str) -> None:
             tutor.parts.memory.announce(url, token)
             print(f"Serving {tutor.parts.model_name} on {url}", flush=True)
 
-    config = uvicorn.Config(create_app(tutor, token, [host]), http="h11", ws="none", loop="asyncio", lifespan="on",
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # uvicorn waits for its connections first, and those wait for their turns.
+            ending = asyncio.create_task(app.state.held.end(GRACE_S))
+            await super().shutdown(sockets)
+            await ending
+
+    app = create_app(tutor, token, [host])
+    config = uvicorn.Config(app, http="h11", ws="none", loop="asyncio", lifespan="on",
                             log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-                            timeout_graceful_shutdown=GRACE_S)
+                            timeout_graceful_shutdown=GRACE_S + TELL_S)
     server = Announcing(config)
     with _stopped_by_signals(server):
         server.run(sockets=[listener])

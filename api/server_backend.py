@@ -105,9 +105,12 @@ class ServerBackend:
     async def drain(self) -> None:
         return None
 
-    def threads(self, learner: str) -> list[Json]:
-        found: list[Json] = self._send("GET", f"threads?learner={quote(learner, safe='')}")["threads"]
-        return found
+    def threads(self, learner: str, limit: int = 20) -> Json:
+        return self._send("GET", f"threads?learner={quote(learner, safe='')}&limit={limit}")
+
+    def thread(self, thread: str, learner: str | None = None) -> Json:
+        whose = f"?learner={quote(learner, safe='')}" if learner is not None else ""
+        return self._send("GET", f"threads/{quote(thread, safe='')}{whose}")
 
     def reviews(self, status: str | None) -> Json:
         return self._send("GET", "reviews" + (f"?status={status}" if status else "?status=all"))

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.events import Answer
     from agent.tutor import Tutor
     from memory.base import DocumentInfo, Hit, IngestReport, Source
     from memory.open import Memory
@@ -77,6 +78,12 @@ def review_view(review: Review) -> dict[str, Any]:
     return asdict(review)
 
 
+def review_with_answer(review: Review, answer: Answer | None) -> dict[str, Any]:
+    """review_view with "answer": what the learner reads once it is approved, with sources and corrections; of a review
+    that was decided what they read, null when that turn failed."""
+    return {**review_view(review), "answer": None if answer is None else answer.model_dump(mode="json")}
+
+
 def prompts_view(store: PromptStore) -> dict[str, Any]:
     """{"prompts": [{"name","active","versions","labels"}]}; `labels` maps a label to the version that bears it."""
     active, labels = store.active(), store.labels()
@@ -99,15 +106,13 @@ def threads_view(threads: Threads, learner: str, limit: int = 20) -> dict[str, A
 
 
 def thread_view(threads: Threads, thread: str, learner: str | None = None) -> dict[str, Any]:
-    """{"id","learner","turns":[{"id","number","run","trace","status","question","answer","error"}]}: the last turns
-    that were answered, then the one that runs. Raises UnknownThread, also when `learner` is given and isn't its own."""
+    """{"id","learner","turns":[{"id","number","run","trace","status","question","answer","error"}]}: the last turns,
+    oldest first, also those that run, wait or failed. Raises UnknownThread, also when `learner` is given and isn't its own."""
     from memory.threads import UnknownThread
 
-    turns = threads.history(thread, limit=SHOWN_TURNS)
-    shown = {turn.id for turn in turns}
-    turns += [turn for turn in threads.unfinished() if turn.thread == thread and turn.id not in shown]
+    turns = threads.turns(thread)[-SHOWN_TURNS:]
     if not turns or learner not in (None, turns[0].learner):
-        raise UnknownThread(f"There is no thread {thread!r} with an answer in it. Ask something on it first.")
+        raise UnknownThread(f"There is no thread {thread!r}. `tutor threads list` shows those there are.")
     return {"id": thread, "learner": turns[0].learner, "turns": [_turn(turn) for turn in turns]}
 
 

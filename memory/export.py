@@ -58,7 +58,9 @@ def export(target: Path) -> float:
     scratch = Path(tempfile.mkdtemp(dir=target.parent))
     try:
         from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
 
+        disable_progress_bar()  # type: ignore[no-untyped-call]  # whoever called shows how far it is
         reference = SentenceTransformer(str(source), device="cpu")
         _write_onnx(reference, scratch)
         shutil.copy(source / "tokenizer.json", scratch / "tokenizer.json")

@@ -30,8 +30,9 @@ HEAD = """\
 This file is generated from the tools' own pages, parameters and cases: `make docs` writes it, `python -m tools.docs --check` fails when
 it is stale.
 
-- **In the terminal**: `tutor tools` lists them all, `tutor tools NAME` shows a page, `tutor run NAME --set key=value …` runs one
-  (`--plot FILE.svg` draws it, `--predict VALUE` compares your own estimate first, `--json` prints the whole result).
+- **In the terminal**: `tutor tools` lists them by group (`--group G` one group, `tutor tools WORD` searches),
+  `tutor tools NAME` shows a page, `tutor run NAME --set key=value …` runs one (`--plot FILE.svg` draws it,
+  `--predict VALUE` compares your own estimate first, `--json` prints the whole result).
 - **In a conversation**: ask in plain language; the tutor picks the tool and fills in its parameters.
 - **In a program**:
 

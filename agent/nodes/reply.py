@@ -7,7 +7,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from agent import tracing
-from agent.context import TurnContext
+from agent.context import Parts, TurnContext
 from agent.corrections import corrections_for, with_corrections
 from agent.events import Answer, Citation, Correction, Step, Usage
 from agent.evidence import pieces
@@ -17,13 +17,23 @@ from agent.predictions import told
 from agent.state import TutorState
 
 REJECTED = "A person looked at the answer and held it back. Ask in other words, or look at the passages yourself with `tutor search`."
+NO_DRAFT: dict[str, Any] = {"text": "", "status": "abstained", "citations": [], "follow_up": None, "context": {}, "confidence": 0.0}
 
 
 async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
-    """Builds the Answer. A reviewer's edit replaces the text; a rejection withholds it."""
-    parts, request, turn = runtime.context.parts, state["request"], state["turn"]
-    draft = state["draft"] or {"text": "", "status": "abstained", "citations": [], "follow_up": None, "context": {}, "confidence": 0.0}
-    decision = state["review"] or {}
+    """Builds the Answer and notes in the trace what it rests on."""
+    answer = answer_of(state, runtime.context.parts)
+    if runtime.context.span is not None:
+        runtime.context.span.set_attribute(tracing.PROMPTS, [f"{name}@{version}" for name, version in sorted(state["prompts"].items())])
+        runtime.context.span.set_attribute(tracing.CONFIDENCE, (state["draft"] or NO_DRAFT)["confidence"])
+    return {"answer": answer.model_dump(mode="json"), "messages": []}
+
+
+def answer_of(state: TutorState, parts: Parts) -> Answer:
+    """The state's draft as the learner reads it. A reviewer's edit replaces the text; a rejection withholds it."""
+    request, turn = state["request"], state["turn"]
+    draft = state["draft"] or NO_DRAFT
+    decision = state.get("review") or {}
     text, status, citations = draft["text"], draft["status"], [Citation(**row) for row in draft["citations"]]
     if decision.get("type") == "reject":
         text, status, citations = decision.get("text") or REJECTED, "abstained", []
@@ -39,18 +49,14 @@ async def reply(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
             text, citations, corrections = with_corrections(text, citations, found)
     for compared in (result["prediction"] for result in state["results"] if result.get("prediction")):
         text = f"{told(compared, figure)}\n\n{text}"
-    if runtime.context.span is not None:
-        runtime.context.span.set_attribute(tracing.PROMPTS, [f"{name}@{version}" for name, version in sorted(state["prompts"].items())])
-        runtime.context.span.set_attribute(tracing.CONFIDENCE, draft["confidence"])
     results = [_text(result) for result in state["results"]]
-    answer = Answer(
+    return Answer(
         id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,
         numbers=tag_numbers(text, citations, results, request["question"], corrections), corrections=corrections,
         steps=[Step(**step) for step in state["steps"]],
         follow_up=draft["follow_up"] if status == "answered" else None, model=draft.get("model", parts.model_name),
         prompts=state["prompts"], usage=Usage.model_validate(state["usage"]), confidence=round(draft["confidence"], 3),
         notices=state["notices"], context=draft["context"])
-    return {"answer": answer.model_dump(mode="json"), "messages": []}
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from api.cli.failures import CliError
 from api.cli.output import Output, shortened
+from api.cli.sources import show_sources
 
 if TYPE_CHECKING:
-    from agent.events import Answer, Citation, Failed, Step, TurnEvent
+    from agent.events import Answer, Failed, Step, TurnEvent
 
-QUOTE_CHARS = 110
 OBSERVATION_CHARS = 300
 
 Watch = Callable[["TurnEvent"], None]
@@ -56,28 +56,23 @@ def told_by(show: Callable[[str], None]) -> Watch:
     return watch
 
 
-def show_answer(out: Output, answer: Answer, steps: bool = False) -> None:
-    """Text (with its corrections), citations, the next question; notices go to stderr."""
+def show_answer(out: Output, answer: Answer, steps: bool = False, more: str | None = None) -> None:
+    """Text (with its corrections), sources, the next question; notices go to stderr. `more` says where all sources stand
+    when a terminal is too small for them."""
     if steps:
         show_steps(out, answer.steps)
     out.markdown(answer.text)
     if answer.citations:
         out.text()
-        for citation in answer.citations:
-            out.dim(citation_line(citation))
+        show_sources(out, answer.citations, more)
     if answer.follow_up:
         out.text()
         out.markdown(f"*{answer.follow_up.strip()}*" if out.terminal else answer.follow_up)
     for notice in answer.notices:
         out.note(notice)
     if answer.status == "review" and answer.review_id:
-        out.note(f"Review {answer.review_id}: `tutor review show {answer.review_id}`.")
-
-
-def citation_line(citation: Citation, length: int = QUOTE_CHARS) -> str:
-    """[1] notes.md › Airflow › Scheduler: “the quote, on one line”"""
-    place = " › ".join([citation.document, *citation.heading])
-    return f"[{citation.n}] {place}: “{shortened(citation.quote, length)}”"
+        out.note(f"Review {answer.review_id}: `tutor review show {answer.review_id}`. Once it is decided, "
+                 f"`tutor threads show {answer.thread}` has the answer.")
 
 
 def show_steps(out: Output, steps: Sequence[Step]) -> None:

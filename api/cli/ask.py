@@ -13,7 +13,7 @@ from api.cli.failures import CliError
 from api.cli.output import whole
 
 if TYPE_CHECKING:
-    from agent.events import TurnRequest
+    from agent.events import Answer, TurnRequest
     from api.backend import Backend
 
 MODES = ("direct", "socratic", "interview")
@@ -51,8 +51,12 @@ async def _one(call: Call, backend: Backend) -> int:
     await recovered(call, backend)
     with call.out.waiting("Thinking …") as show:
         answer = await answers.answer_of(backend.turn(request), answers.told_by(show))
-    call.out.result(answer.model_dump(mode="json"), lambda: answers.show_answer(call.out, answer, args.steps))
+    call.out.result(answer.model_dump(mode="json"), lambda: _show(call, answer))
     return 0
+
+
+def _show(call: Call, answer: Answer) -> None:
+    answers.show_answer(call.out, answer, call.args.steps, f"`tutor threads show {answer.thread}` shows all.")
 
 
 async def _batch(call: Call, backend: Backend) -> int:

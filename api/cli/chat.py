@@ -5,28 +5,34 @@ from __future__ import annotations
 import asyncio
 import signal
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.cli import answers
 from api.cli.ask import MODES, make_request, model_options, recovered
 from api.cli.call import Call
 from api.cli.failures import failure_of
-from api.cli.output import shortened, whole
-from api.cli.screen import Reader, Screen, open_reader
+from api.cli.output import counted, shortened, whole
+from api.cli.screen import PROMPT, Reader, Screen, open_reader
+from api.cli.sources import WHOLE_QUOTE_CHARS, source_lines
+from api.cli.threads import find_thread, last_answer, show_last
 
 if TYPE_CHECKING:
     from agent.events import Answer, TurnEvent
     from api.backend import Backend
 
 HELP = """\
-/sources         what the last answer cites, with the quotes
-/steps           show the tutor's steps with each answer, or stop that
-/mode NAME       direct, socratic or interview
-/new             start a new conversation
-/resume [N]      list earlier conversations, or go on with one
-/quit            leave (Ctrl-D does, too)
-Ctrl-C during an answer leaves it to be finished in the background."""
+/sources            what the last answer cites, with the quotes
+/steps              show the tutor's steps with each answer, or stop that
+/mode NAME          direct, socratic or interview
+/review [QUESTION]  let a person look at the answer before you get it: to this question, or to the last one again
+/new                start a new conversation
+/resume [N]         list earlier conversations, or go on with one
+/quit               leave (quit, exit and Ctrl-D do, too)
+Ctrl-C during an answer leaves it to be finished in the background; it is shown when it is ready."""
+LEAVE = ("quit", "exit")
+ALL_SOURCES = "/sources shows all."
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -46,10 +52,13 @@ async def _talk(call: Call, backend: Backend) -> int:
     reader = open_reader(call.home / "history")
     chat = Chat(call, backend, reader)
     chat.greet()
-    while (line := await reader.read()) is not None:
+    while (line := await reader.read(chat.prompt)) is not None:
         said = whole(line).strip()
+        chat.catch_up()
+        if said in LEAVE:
+            break
         if said.startswith("/"):
-            if not chat.obey(said):
+            if not await chat.obey(said):
                 break
         elif said:
             await chat.ask(said)
@@ -57,70 +66,94 @@ async def _talk(call: Call, backend: Backend) -> int:
     return 0
 
 
+@dataclass
+class Conversation:
+    """A thread (none before its first answer) and what was asked on it last. /new and /resume begin another one; what is
+    still being worked on stays with its own."""
+
+    thread: str | None = None
+    question: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """An answer that is being worked on."""
+
+    task: asyncio.Task[Answer]
+    question: str
+    screen: Screen
+
+
 class Chat:
-    """The state of one conversation: thread, mode, last answer, and the answer that is still being worked on."""
+    """The state of the talk: its conversation, mode, the answer shown last, and the one that is still being worked on."""
 
     def __init__(self, call: Call, backend: Backend, reader: Reader) -> None:
         self._out, self._backend, self._reader = call.out, backend, reader
-        self._learner, self._thread, self._mode = call.args.learner, call.args.thread, call.args.mode
+        self._learner, self._mode = call.args.learner, call.args.mode
+        self._now = Conversation(call.args.thread)
         self._steps = False
         self._last: Answer | None = None
         self._told: list[dict[str, Any]] = []
         self._offered: list[str] = []
-        self._working: asyncio.Task[Answer] | None = None
+        self._working: Work | None = None
+
+    @property
+    def prompt(self) -> str:
+        return PROMPT if self._mode == MODES[0] else f"{self._mode} {PROMPT}"
 
     def greet(self) -> None:
         documents = len(self._backend.documents()["documents"])
         model = "the offline reasoner" if self._backend.model == "offline" else self._backend.model
-        known = f"{documents} document{'' if documents == 1 else 's'} of yours"
-        self._out.note(f"Tutor for ML-platform system design · {model} · {known} · /help")
+        self._out.note(f"Tutor for ML-platform system design · {model} · {counted(documents, 'document')} of yours · /help")
 
-    async def ask(self, question: str) -> None:
+    async def ask(self, question: str, review: bool = False) -> None:
         """Asks and shows the answer. Whatever goes wrong is told, and the conversation goes on."""
-        await self._settled()
-        screen = Screen(self._out)
-        request = make_request(question, thread=self._thread, learner=self._learner, mode=self._mode)
-        self._working = asyncio.create_task(answers.answer_of(self._backend.turn(request), self._watching(screen)))
+        if not await self._settled():
+            self._out.note("The earlier answer isn't ready yet, so nothing was asked.")
+            return
+        screen, now = Screen(self._out), self._now
+        request = make_request(question, thread=now.thread, learner=self._learner, mode=self._mode, review=review)
+        task = asyncio.create_task(answers.answer_of(self._backend.turn(request), _watching(screen, now)))
+        self._working, now.question = Work(task, question, screen), question
         with screen:
-            left = await self._interrupted(self._working)
+            left = await self._interrupted(task)
         if left:
             self._out.note("It is finished in the background; your next question waits for it.")
             return
         answer = self._outcome()
-        if answer is not None and not self._out.as_json:
-            answers.show_answer(self._out, answer, self._steps)
-            screen.show_plots()
-            self._out.text()
+        if answer is not None:
+            self._show(answer, screen)
 
-    def obey(self, line: str) -> bool:
+    async def obey(self, line: str) -> bool:
         """Carries out a /command; False when the conversation is over."""
         name, _, rest = line[1:].partition(" ")
-        if name in ("quit", "exit", "q"):
+        if name in (*LEAVE, "q"):
             return False
-        commands: dict[str, Callable[[str], None]] = {
+        commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
             "help": lambda _: self._out.text(HELP), "sources": self._show_sources, "steps": self._turn_steps, "mode": self._set_mode,
-            "new": self._begin, "resume": self._resume}
+            "review": self._ask_for_review, "new": self._begin, "resume": self._resume}
         command = commands.get(name)
         if command is None:
             self._out.note(f"There is no /{name}; /help lists what there is.")
-        else:
-            command(rest.strip())
+        elif (more := command(rest.strip())) is not None:
+            await more
         return True
 
+    def catch_up(self) -> None:
+        """Shows an answer that has become ready in the background."""
+        if self._working is not None and self._working.task.done():
+            self._show_earlier()
+
     async def finish(self) -> None:
-        """Waits until what was asked has been answered: it is in the history afterwards."""
-        await self._settled()
-        await self._backend.drain()
+        """Waits until what was asked has been answered, and shows it: it is in the history afterwards."""
+        if await self._settled():
+            await self._backend.drain()
+        else:
+            self._out.note("The earlier answer isn't ready yet. /resume shows it when it is.")
         if self._out.as_json:
-            self._out.result({"thread": self._thread, "answers": self._told}, lambda: None)
+            self._out.result({"thread": self._now.thread, "answers": self._told}, lambda: None)
 
-    def _watching(self, screen: Screen) -> answers.Watch:
-        def watch(event: TurnEvent) -> None:
-            if event.type == "started":
-                self._thread = event.thread
-            screen.show(event)
-
-        return watch
+    # ---- answers that come
 
     async def _interrupted(self, work: asyncio.Task[Answer]) -> bool:
         """Waits for the work; True when the learner pressed Ctrl-C first."""
@@ -138,36 +171,54 @@ class Chat:
             waiting.cancel()
         return not work.done()
 
-    async def _settled(self) -> None:
-        """Waits for an answer that was left to the background."""
+    async def _settled(self) -> bool:
+        """Waits for an answer that was left to the background, and shows it; False when the learner pressed Ctrl-C again."""
         if self._working is None:
-            return
+            return True
         with self._out.waiting("Finishing the earlier answer …"):
-            await asyncio.wait({self._working})
-        if self._outcome() is not None:
-            self._out.note("The earlier answer is ready; it is part of the conversation.")
+            left = await self._interrupted(self._working.task)
+        if not left:
+            self._show_earlier()
+        return not left
+
+    def _show_earlier(self) -> None:
+        assert self._working is not None
+        work, answer = self._working, self._outcome()
+        if answer is not None:
+            elsewhere = "" if answer.thread == self._now.thread else f", in the conversation {answer.thread}"
+            self._out.note(f"The earlier answer is ready ({shortened(work.question, 60)}{elsewhere}):")
+            self._show(answer, work.screen)
 
     def _outcome(self) -> Answer | None:
         """What the finished work gave; an error is told."""
         work, self._working = self._working, None
         assert work is not None
-        error = work.exception()
+        error = work.task.exception()
         if error is not None:
             failure = failure_of(error)
             self._out.note(f"error: {failure.message}")
             self._told.append(failure.as_json())
             return None
-        self._last = work.result()
-        self._thread = self._last.thread
+        self._last = work.task.result()
         self._told.append(self._last.model_dump(mode="json"))
         return self._last
 
+    def _show(self, answer: Answer, screen: Screen) -> None:
+        if not self._out.as_json:
+            answers.show_answer(self._out, answer, self._steps, ALL_SOURCES)
+            screen.show_plots()
+            self._out.text()
+
+    # ---- commands
+
     def _show_sources(self, rest: str) -> None:
+        if self._working is not None:
+            self._out.note("The answer that is being finished isn't ready yet; this is about the one before.")
         if self._last is None or not self._last.citations:
             self._out.note("The last answer cites nothing." if self._last else "Nothing was answered yet.")
             return
-        for citation in self._last.citations:
-            self._out.dim(answers.citation_line(citation, 2000))
+        for line in source_lines(self._last.citations, quote_chars=WHOLE_QUOTE_CHARS):
+            self._out.dim(line)
 
     def _turn_steps(self, rest: str) -> None:
         self._steps = not self._steps
@@ -176,25 +227,47 @@ class Chat:
         self._out.note("Steps are shown from now on." if self._steps else "Steps are hidden from now on.")
 
     def _set_mode(self, rest: str) -> None:
+        known = f"There are {', '.join(MODES)}."
         if rest in MODES:
             self._mode = rest
-        self._out.note(f"The mode is {self._mode}. There are {', '.join(MODES)}." if rest not in MODES else f"The mode is {rest} now.")
+            self._out.note(f"The mode is {rest} now.")
+        else:
+            unknown = f"There is no mode {rest!r}. " if rest else ""
+            self._out.note(f"{unknown}{known} The mode is {self._mode}.")
+
+    async def _ask_for_review(self, rest: str) -> None:
+        question = rest or self._now.question
+        if question is None:
+            self._out.note("Nothing was asked yet; /review QUESTION asks and lets a person look at the answer first.")
+            return
+        await self.ask(question, review=True)
 
     def _begin(self, rest: str) -> None:
-        self._thread = self._last = None
+        self._now, self._last = Conversation(), None
         self._out.note("A new conversation.")
 
     def _resume(self, rest: str) -> None:
         if not rest:
-            threads = self._backend.threads(self._learner)
+            threads = self._backend.threads(self._learner)["threads"]
             self._offered = [each["id"] for each in threads]
             for number, each in enumerate(threads, 1):
-                self._out.text(f"{number:3}. {shortened(each['question'], 80)} ({each['turns']} turns, {each['id']})")
+                self._out.text(f"{number:3}. {shortened(each['question'], 80)} ({counted(each['turns'], 'turn')}, {each['id']})")
             self._out.note("/resume N goes on with one." if threads else "There are no earlier conversations.")
             return
         chosen = self._offered[int(rest) - 1] if rest.isdecimal() and 0 < int(rest) <= len(self._offered) else rest
-        if chosen not in (each["id"] for each in self._backend.threads(self._learner)):
+        found = find_thread(self._backend, chosen, self._learner)
+        if found is None:
             self._out.note(f"There is no conversation {rest}; /resume lists them.")
             return
-        self._thread, self._last = chosen, None
+        self._now, self._last = Conversation(chosen, found["turns"][-1]["question"]), last_answer(found)
         self._out.note(f"Going on with {chosen}.")
+        show_last(self._out, found)
+
+
+def _watching(screen: Screen, now: Conversation) -> answers.Watch:
+    def watch(event: TurnEvent) -> None:
+        if event.type == "started":
+            now.thread = event.thread
+        screen.show(event)
+
+    return watch

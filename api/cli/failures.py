@@ -27,7 +27,7 @@ EXITS: Mapping[str, int] = {
     "unknown_review": NOT_FOUND, "unknown_trace": NOT_FOUND, "unknown_prompt": NOT_FOUND, "unknown_tool": NOT_FOUND,
     "thread_busy": UNAVAILABLE, "home_busy": UNAVAILABLE, "port_busy": UNAVAILABLE, "storage_full": UNAVAILABLE,
     "model_missing": UNAVAILABLE, "model_unavailable": UNAVAILABLE, "timeout": UNAVAILABLE, "budget_spent": UNAVAILABLE,
-    "server_gone": UNAVAILABLE, "not_ready": UNAVAILABLE,
+    "server_gone": UNAVAILABLE, "shutting_down": UNAVAILABLE, "not_ready": UNAVAILABLE,
     "index_damaged": INTERNAL, "turn_failed": INTERNAL, "internal": INTERNAL,
 }
 

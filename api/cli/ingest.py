@@ -8,7 +8,7 @@ from typing import Any
 
 from api.cli.call import Call
 from api.cli.failures import BAD_INPUT, DONE
-from api.cli.output import Output
+from api.cli.output import Output, counted
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -27,6 +27,7 @@ def run(call: Call) -> int:
 
 def _show(out: Output, report: dict[str, Any]) -> None:
     counts = ", ".join(f"{report[name]:,} {name}" for name in ("added", "updated", "unchanged", "removed") if report[name]) or "nothing new"
-    out.text(f"{counts}; {report['documents']:,} documents with {report['chunks']:,} passages now ({report['seconds']:.1f} s).")
+    known = f"{counted(report['documents'], 'document')} with {counted(report['chunks'], 'passage')}"
+    out.text(f"{counts}; {known} now ({report['seconds']:.1f} s).")
     for each in report["failed"]:
         out.note(f"error: {each['error']}")

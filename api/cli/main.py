@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("api.cli.search", "find passages in your notes"),
     "ask": ("api.cli.ask", "ask one question, or many with --batch"),
     "chat": ("api.cli.chat", "talk with the tutor"),
+    "threads": ("api.cli.threads", "earlier conversations: list, show"),
     "tools": ("api.cli.tools", "list calculators and simulators, or show one"),
     "run": ("api.cli.run", "run a calculator or simulator"),
     "review": ("api.cli.review", "drafts that wait for a person"),
@@ -36,20 +37,36 @@ def main(argv: Sequence[str] | None = None, open_backend: Opener | None = None) 
     speak_utf8()
     as_json = "--json" in words
     with Boundary(as_json) as boundary:
-        args = make_parser().parse_args(words)
+        args = make_parser(as_json).parse_args(words)
         boundary.exit = args.run(Call(args, Output(as_json), open_backend))
     return boundary.exit
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser(as_json: bool = False) -> argparse.ArgumentParser:
     parser = _Parser(prog="tutor", description="A tutor for ML-platform system design that answers from your own notes, "
                                                "with citations that hold.",
                      epilog="`tutor COMMAND --help` tells more. Exit codes: 0 done, 1 internal error, 2 usage, 3 bad input, "
                             "4 not found, 5 busy or unavailable.")
+    parser.add_argument("--version", action=_Version, out=Output(as_json), help="say which version this is")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser)
     for name, (module, summary) in COMMANDS.items():
         commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", module=module)
     return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up when it is asked for: that takes longer than the rest of --help."""
+
+    def __init__(self, out: Output, **options: Any) -> None:
+        super().__init__(**options, nargs=0)
+        self._out = out
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from api.cli.doctor import versions
+
+        number = versions()["tutor"]
+        self._out.result({"version": number}, lambda: self._out.text(f"tutor {number}"))
+        parser.exit()
 
 
 class _Wide(argparse.HelpFormatter):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.cli.output import Progress
+from api.cli.output import Progress, counted
 
 if TYPE_CHECKING:
     from memory.open import Memory
@@ -56,7 +56,7 @@ def rebuild(home: Path, open_home: Callable[[], Memory], wait_s: float = 10.0, p
             did += _read_again(memory, lost, progress)
         count = memory.store.rebuild((lambda done, total: progress("embedding", done, total)) if progress else None)
         memory.store.sweep()
-        did.append(f"Both indexes were made anew from {count} passages.")
+        did.append(f"Both indexes were made anew from {counted(count, 'passage')}.")
     finally:
         memory.close()
     if old is not None:
@@ -127,4 +127,4 @@ def _read_again(memory: Memory, lost: list[_Lost], progress: Progress | None) ->
         # Without a hash, the next ingest reads the file once more and knows it again from then on.
         documents.append(NewDocument(each.name, read.title, read.text, "", passages, "notes", str(each.origin)))
     memory.store.put([document for document in documents if document.passages])
-    return [f"{len(documents)} of {len(lost)} documents were read again from their files.", *failed]
+    return [f"{len(documents)} of {counted(len(lost), 'document')} could be read again from the files.", *failed]

@@ -1,4 +1,4 @@
-"""How a command speaks: results on stdout (for people or as JSON), notes and progress on stderr. Knows no command."""
+"""How a command speaks: results on stdout, for people or as JSON, everything else on stderr. Knows no command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
 
 Progress = Callable[[str, int, int], None]
 
@@ -21,7 +21,8 @@ STEPS_OF_WORK = {"reading": "Reading files", "embedding": "Embedding passages"}
 
 
 class Output:
-    """One command's voice. `terminal` says whether a person looks at stdout."""
+    """One command's voice. `terminal` says whether a person looks at stdout. With --json stdout holds the result alone:
+    what is shown beside it goes to stderr."""
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
@@ -29,6 +30,11 @@ class Output:
     @property
     def terminal(self) -> bool:
         return not self.as_json and sys.stdout.isatty()
+
+    @property
+    def size(self) -> ConsoleDimensions | None:
+        """Width and height of the terminal in characters; None where there is none."""
+        return self.console().size if self.terminal else None
 
     def result(self, data: Any, show: Callable[[], None]) -> None:
         """The command's one result: `data` with --json, else what `show` prints."""
@@ -42,7 +48,7 @@ class Output:
         print(to_json(data, indent), flush=True)
 
     def text(self, text: str = "") -> None:
-        print(clean(text))
+        print(clean(text), file=sys.stderr if self.as_json else sys.stdout)
 
     def note(self, text: str) -> None:
         print(clean(text), file=sys.stderr, flush=True)
@@ -74,18 +80,17 @@ class Output:
         self.console().rule(Text(clean(title)), align="left", style="dim")
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Aligned columns in a terminal, tabs between cells elsewhere (for cut and awk)."""
+        """Aligned columns in a terminal, tabs between cells elsewhere (for cut and awk), under a line of their names, if any."""
         cells = [[clean(str(cell)).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
         if not self.terminal:
-            for row in cells:
-                print("\t".join(row))
+            for row in [list(head), *cells] if head else cells:
+                self.text("\t".join(row))
             return
-        from rich.table import Table
+        from rich.table import Column, Table
         from rich.text import Text
 
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in head:
-            table.add_column(name, overflow="fold")
+        columns = (Column(name, overflow="fold") for name in head)
+        table = Table(*columns, box=None, header_style="dim", pad_edge=False, show_header=bool(head))
         for row in cells:
             table.add_row(*(Text(cell) for cell in row))
         self.console().print(table)
@@ -155,6 +160,14 @@ def shortened(text: str, length: int) -> str:
     """One line of at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    >>> counted(1, "turn"), counted(1200, "turn")
+    ('1 turn', '1,200 turns')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def speak_utf8() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import TYPE_CHECKING, Any
 
 from api.cli.call import Call
@@ -27,6 +27,8 @@ def configure(parser: ArgumentParser) -> None:
     render.add_argument("--args", metavar="JSON", dest="arguments", help="all inputs as a JSON object")
     activate = actions.add_parser("activate", help="use a version in this home from now on")
     activate.add_argument("ref", metavar="NAME@VERSION")
+    # Taken so that whoever writes them apart can be told how it's done; the usage doesn't name it.
+    activate.add_argument("apart", nargs="?", help=SUPPRESS)
     activate.add_argument("--label", help="give it this label instead of making it the active one")
 
 
@@ -67,8 +69,11 @@ def _render(call: Call, store: PromptStore) -> None:
 
 def _activate(call: Call, store: PromptStore) -> None:
     name, _, number = call.args.ref.partition("@")
+    if call.args.apart is not None:
+        raise CliError("usage", f"Name and version are one word: `tutor prompts activate {name}@{call.args.apart}`.")
     if not number.isdecimal():
-        raise CliError("bad_input", f"{call.args.ref!r} names no version; write it as name@version, for example tutor@1.")
+        raise CliError("bad_input", f"{call.args.ref!r} names no version; write it as name@version, for example "
+                                    f"`tutor prompts activate {name}@1`.")
     try:
         call.home.mkdir(parents=True, exist_ok=True)
     except OSError as error:

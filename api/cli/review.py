@@ -21,7 +21,7 @@ def configure(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="what waits")
     listing.add_argument("--status", choices=STATUSES, default="pending")
-    actions.add_parser("show", help="question and draft").add_argument("id", metavar="ID")
+    actions.add_parser("show", help="question and draft, with its sources and corrections").add_argument("id", metavar="ID")
     for name, help_text in (("approve", "send the draft as it is"), ("edit", "send another text"), ("reject", "hold the draft back")):
         action = actions.add_parser(name, help=help_text)
         action.add_argument("id", metavar="ID")
@@ -74,11 +74,18 @@ def _show_all(out: Output, reviews: list[dict[str, Any]]) -> None:
 
 
 def _show(out: Output, review: dict[str, Any]) -> None:
+    from agent.events import Answer
+
     out.rule(f"{review['id']} ({review['status']}): {review['reason']}")
     out.text(f"Question: {review['question']}\n")
-    out.markdown(review["draft"])
+    if review.get("answer") is not None:
+        # With the corrections and all sources: what the learner gets, not the bare draft.
+        show_answer(out, Answer.model_validate(review["answer"]))
+    else:
+        out.markdown(review["draft"])
     if review["status"] == "pending":
-        out.note(f"\ntutor review approve|edit|reject {review['id']}")
+        out.note(f"\nThis is what the learner reads when it is approved; an edit replaces the whole text.\n"
+                 f"tutor review approve|edit|reject {review['id']}")
     elif review["decision"]:
         out.note(f"\n{review['decision']['by']}: {review['decision']['type']}")
 

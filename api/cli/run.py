@@ -133,7 +133,7 @@ def _save_plot(result: ToolResult, path: Path) -> None:
 def _show(out: Output, result: ToolResult, told: dict[str, Any]) -> None:
     out.text(result.summary)
     out.text()
-    out.table(("value", "", "unit"), [[name, figure(value), result.units.get(name, "")] for name, value in result.values.items()])
+    out.table(("value", "number", "unit"), [[name, figure(value), result.units.get(name, "")] for name, value in result.values.items()])
     if result.naive:
         out.text("\nA common mistake would give: " + ", ".join(f"{name} = {figure(value)}" for name, value in result.naive.items()))
     if guess := told.get("prediction"):

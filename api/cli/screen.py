@@ -14,7 +14,8 @@ from api.cli.output import Output, clean
 if TYPE_CHECKING:
     from agent.events import TurnEvent
 
-COMMANDS = ("/help", "/sources", "/steps", "/mode", "/new", "/resume", "/quit")
+COMMANDS = ("/help", "/sources", "/steps", "/mode", "/review", "/new", "/resume", "/quit")
+PROMPT = "› "
 
 
 class Reader(Protocol):
@@ -22,8 +23,8 @@ class Reader(Protocol):
 
     interactive: bool
 
-    async def read(self) -> str | None:
-        """The next line; None at the end."""
+    async def read(self, prompt: str = PROMPT) -> str | None:
+        """The next line; None at the end. `prompt` is for whoever types it."""
         ...
 
 
@@ -37,7 +38,7 @@ def open_reader(history: Path) -> Reader:
 class LineReader:
     interactive = False
 
-    async def read(self) -> str | None:
+    async def read(self, prompt: str = PROMPT) -> str | None:
         return sys.stdin.readline() or None
 
 
@@ -54,10 +55,10 @@ class PromptReader:
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history)), completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False)
 
-    async def read(self) -> str | None:
+    async def read(self, prompt: str = PROMPT) -> str | None:
         while True:
             try:
-                return await self._session.prompt_async("› ")
+                return await self._session.prompt_async(prompt)
             except KeyboardInterrupt:
                 continue
             except EOFError:

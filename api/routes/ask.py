@@ -19,7 +19,7 @@ STREAMED: dict[int | str, dict[str, Any]] = {200: {
     "description": "The answer; with `Accept: text/event-stream` or `?stream=true` the events of the turn, each with "
                    "`event`, `id` (from 1) and `data` (JSON), the last of them `done` or `error`.",
     "content": {"text/event-stream": {"schema": {"type": "string"}}}}}
-CUT_OFF = "The server stopped before the turn had ended; ask again with the same id to get its answer."
+NO_END = "The turn ended without an answer; the operator finds it under its trace."
 
 
 @router.post("/ask", response_model=Answer, responses=STREAMED)
@@ -43,4 +43,4 @@ async def _answer(live: LiveTurn) -> Answer:
         return last.answer
     if isinstance(last, Failed):
         raise TurnFailed(last)
-    raise TurnFailed(Failed(code="turn_failed", message=CUT_OFF, trace=live.trace))
+    raise TurnFailed(Failed(code="turn_failed", message=NO_END, trace=live.trace))

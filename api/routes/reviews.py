@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal
 
+import fastapi
 from fastapi import APIRouter
-from pydantic import BaseModel, model_validator
 
 from agent.events import Answer
 from api.held import OWNER_ONLY, HeldHere, TutorHere
-from api.views import review_view, reviews_view
-from memory.reviews import Decision
+from api.interrupts import Body, interrupt_of, verdict_of
+from api.views import review_with_answer, reviews_view
 
 router = APIRouter(prefix="/reviews", tags=["reviews"])
-
-
-class Verdict(BaseModel):
-    """`text` replaces the draft (edit) or is told instead of it (reject)."""
-
-    decision: Decision
-    text: str | None = None
-    by: str = "reviewer"
-
-    @model_validator(mode="after")
-    def _edit_has_text(self) -> Self:
-        if self.decision == "edit" and not (self.text or "").strip():
-            raise ValueError("an edit needs the new text")
-        return self
 
 
 @router.get("")
@@ -38,14 +24,17 @@ def list_reviews(tutor: TutorHere, status: Literal["pending", "deciding", "done"
 
 @router.get("/{review}")
 def show_review(review: str, tutor: TutorHere) -> dict[str, Any]:
-    """One draft."""
-    return review_view(tutor.reviews.get(review))
+    """One draft, with the answer that its approval would give, and the request in both wire schemas of human review."""
+    found = tutor.reviews.get(review)
+    return {**review_with_answer(found, tutor.preview(review)), **interrupt_of(found)}
 
 
 @router.post("/{review}", dependencies=[OWNER_ONLY])
-async def decide(review: str, verdict: Verdict, held: HeldHere) -> Answer:
-    """Decides once; the turn that waited goes on and this is its answer."""
+async def decide(review: str, body: Annotated[Body, fastapi.Body()], held: HeldHere) -> Answer:
+    """Decides once; the turn that waited goes on and this is its answer. The body is `{"decision": …}`, LangChain's
+    `{"decisions": […]}`, or agent-inbox's list of `{"type", "args"}`."""
+    verdict = verdict_of(body)
     if held.recovery is not None:
         # Recovery carries out what was decided before a crash; a decision made meanwhile would be carried out twice.
-        await asyncio.wait({held.recovery})
+        await held.turns.finish(asyncio.wait({held.recovery}))
     return await held.turns.finish(held.tutor.decide(review, verdict.decision, verdict.text, verdict.by))

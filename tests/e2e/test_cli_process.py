@@ -79,9 +79,21 @@ def test_commands_go_through_the_server_that_owns_the_home(served: Path, tmp_pat
     waiting = json.loads(tutor("ask", "What is a token bucket?", "--review", "--json", *home).stdout)
     sent = tutor("review", "edit", waiting["review_id"], "--text", "Tokens.", "--json", *home)
     assert json.loads(sent.stdout)["text"] == "Tokens."
+    assert "Tokens." in tutor("threads", "show", waiting["thread"], *home).stdout
+    assert waiting["thread"] in tutor("threads", "list", *home).stdout
+    assert tutor("threads", "show", "nowhere", *home).returncode == 4
+    seen = tutor("review", "show", waiting["review_id"], *home)
+    assert seen.returncode == 0 and "Tokens." in seen.stdout
     assert json.loads(tutor("doctor", "--json", *home).stdout)["server"].startswith("http://127.0.0.1:")
     refused = tutor("ask", "x", "--model", "offline", *home)
     assert refused.returncode == 5 and refused.stderr.startswith("error: The server at")
+
+
+@pytest.mark.slow
+def test_making_the_embedding_model_shows_no_bars_of_its_own(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from memory.export import export; export(Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "model")], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert (done.returncode, done.stdout) == (0, "") and "%" not in done.stderr
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,9 +33,9 @@ ENDS_S = 15.0
 
 
 @contextmanager
-def process(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(*command: str, stderr: IO[str] | None = None) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and its URL, once it has said it."""
-    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, text=True) as started:
+    with subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True) as started:
         try:
             yield started, _announced(started.stdout)
         finally:
@@ -78,6 +79,25 @@ def test_a_stop_with_an_open_stream_ends_well(hanging: tuple[subprocess.Popen[st
         server.send_signal(signal.SIGTERM)
         assert server.wait(ENDS_S) == 0
     assert not (tmp_path / "owner.json").exists()
+
+
+def test_a_stop_tells_whoever_waits_for_an_answer_and_logs_a_line(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+") as log, process("tests.e2e.test_server", str(tmp_path / "home"), stderr=log) as (server, url):
+        with ThreadPoolExecutor(1) as pool, httpx.Client(base_url=url, trust_env=False, timeout=ENDS_S) as client:
+            asking = pool.submit(httpx.post, f"{url}/v1/tutor/ask", json={**ASK, "thread": "json"}, trust_env=False, timeout=ENDS_S)
+            with client.stream("POST", "/v1/tutor/ask?stream=true", json=ASK) as stream:
+                lines = stream.iter_lines()
+                assert next(lines) == "event: started"
+                while client.get("/healthz").json()["listeners"] < 2:
+                    pass
+                server.send_signal(signal.SIGTERM)
+                assert [line for line in lines if line.startswith("event:")][-1] == "event: error"
+            refused = asking.result(ENDS_S)
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+        assert refused.json()["code"] == "shutting_down" and int(refused.headers["retry-after"]) > 0
+        assert server.wait(ENDS_S) == 0
+        log.seek(0)
+        assert len(log.read().splitlines()) == 1
 
 
 def test_an_interrupt_of_an_idle_server_ends_well(hanging: tuple[subprocess.Popen[str], str]) -> None:

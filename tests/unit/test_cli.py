@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import signal
+import re
 import sqlite3
 import subprocess
 import sys
-from argparse import Namespace
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,26 +20,25 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from agent.events import Done, Started, TextDelta, TurnEvent, TurnRequest
 from agent.scripted import script
 from agent.settings import Settings
 from api.backend import LocalBackend, local_backend
 from api.cli.batch import run_batch
-from api.cli.call import Call, Opener
-from api.cli.chat import Chat
+from api.cli.call import Opener
 from api.cli.failures import CliError, failure_of
+from api.cli.install import install, line_of
 from api.cli.main import COMMANDS, main
 from api.cli.mend import rebuild
 from api.cli.output import Output, clean, to_json
 from api.cli.run import prediction
 from api.server_backend import ServerBackend
 from eval.logs import read_log
-from eval.scripted import scripted_answer
 from memory.base import HomeBusy
 from memory.ingest.pipeline import ingest, ingest_text
 from memory.minilm import HashEmbedder
 from memory.open import Memory, open_in_memory, open_memory, own
 from memory.predictions import Predictions
+from tools.registry import load_tools
 
 NOTES = """# Rate limits
 
@@ -165,6 +163,18 @@ def test_a_reviewed_answer_goes_out_once(tutor: Callable[..., int], capsys: pyte
     assert "decided already" in capsys.readouterr().err
 
 
+def test_a_reviewer_is_shown_sources_and_corrections(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    ingest_text(memory.store, "bucket.md", "# Leaky bucket\n\nIf the queue of the leaky bucket is too big, it lets bursts through.\n")
+    tutor("ask", "What does a leaky bucket with a big queue let through?", "--review", "--json")
+    review = json.loads(capsys.readouterr().out)["review_id"]
+    for _ in range(2):
+        assert tutor("review", "show", review) == 0
+        told = capsys.readouterr().out
+        assert "[1] bucket.md › Leaky bucket: “If the queue" in told and "constant rate whatever the size" in told
+        tutor("review", "approve", review)
+        capsys.readouterr()
+
+
 def test_traces_tell_what_a_turn_did(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     tutor("ask", "What is a token bucket?", "--json")
     trace = json.loads(capsys.readouterr().out)["trace"]
@@ -207,6 +217,58 @@ def test_tools_show_schema_and_example(tutor: Callable[..., int], capsys: pytest
     assert tool["name"] == "boe.qps" and "dau" in tool["schema"]["properties"]
     assert tutor("tools", "--json") == 0
     assert {"name", "version", "description", "schema", "example"} <= set(json.loads(capsys.readouterr().out)["tools"][0])
+
+
+def test_tools_are_listed_by_group_and_formulas_counted(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("tools") == 0
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert len(lines) < 120 and lines[0] == "A. Estimation, capacity and availability" and "--group" in told.err
+    kinds = [line.split("\t")[1] for line in lines[1 : lines.index("")]]
+    assert kinds == sorted(kinds) and set(kinds) == {"calculator", "simulator"}
+    every = list(load_tools())
+    assert not {tool.name for tool in every if tool.kind != "formula"} - {line.split("\t")[0] for line in lines}
+    assert sum(map(int, re.findall(r"[a-z0-9]+ (\d+)", lines[-1]))) == sum(tool.kind == "formula" for tool in every)
+    assert tutor("tools", "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["tools"]) == len(every)
+
+
+def test_tools_are_filtered_and_searched(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("tools", "--group", "BOE") == 0
+    names = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names[0] == "tool" and len(names) > 5 and all(name.startswith("boe.") for name in names[1:])
+    assert tutor("tools", "watermark window") == 0
+    told = capsys.readouterr()
+    assert "stream.is_late\t" in told.out and "boe.qps" not in told.out and "No tool is called 'watermark window'" in told.err
+    assert tutor("tools", "--group", "boe", "watermark") == 4
+    assert tutor("tools", "watermark", "--json") == 4
+    assert tutor("tools", "--group", "nothing") == 4
+    assert "There are A, B, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("words", "head"), [
+    (("documents",), "id path title passages read"), (("prompts", "list"), "prompt active versions labels"),
+    (("trace", "list"), "trace when ms spans what"), (("threads", "list"), "thread last turns first question"),
+    (("review", "list"), "id status since why question"), (("tools", "--group", "A"), "tool kind what it does")])
+def test_a_list_begins_with_the_names_of_its_columns(
+        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], head: str) -> None:
+    tutor("ask", "What is a token bucket?", "--review")
+    capsys.readouterr()
+    assert tutor(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].replace("\t", " ") == head and len(lines) > 1
+
+
+def test_a_version_that_stands_apart_is_told_how_it_is_written(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("prompts", "activate", "tutor", "2") == 2
+    assert "`tutor prompts activate tutor@2`" in capsys.readouterr().err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["--version", "--json"]) == 0
+    assert plain == f"tutor {json.loads(capsys.readouterr().out)['version']}\n"
 
 
 def test_doctor_finds_a_sound_home_sound(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
@@ -388,79 +450,6 @@ def _id_of(line: bytes) -> Any:
     return row.get("id") if isinstance(row, dict) else None
 
 
-# ---- conversations
-
-
-def test_a_scripted_conversation(
-        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["What is a token bucket?", "/sources", "/steps", "/mode socratic", "/frob", "", "/new", "What is a write-back cache?",
-             "/resume", "/resume 2", "/quit", "never asked"]
-    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
-    assert tutor("chat") == 0
-    told = capsys.readouterr()
-    assert "the offline reasoner · 1 document of yours · /help" in told.err.splitlines()[0]
-    assert "There is no /frob" in told.err and "The mode is socratic now." in told.err and "Going on with" in told.err
-    assert told.out.count("[1] limits.md › Rate limits") == 2 and "search_notes" in told.out
-    assert "  2. What is a token bucket? (1 turns" in told.out and "never asked" not in told.out
-
-
-def test_a_conversation_as_json_is_one_object(
-        tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("What is a token bucket?\n" + "y" * 30_000 + "\nAnd its bursts?\n"))
-    assert tutor("chat", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    first, bad, last = told["answers"]
-    assert first["thread"] == last["thread"] == told["thread"] and bad["error"]["code"] == "bad_question"
-
-
-class Typist:
-    """A reader that counts as a person at a terminal."""
-
-    interactive = True
-
-    async def read(self) -> str | None:
-        return None
-
-
-class SlowTurns:
-    """Turns that wait for `released`; the learner presses Ctrl-C when the first has begun."""
-
-    model, server = "slow", None
-
-    def __init__(self) -> None:
-        self.released = asyncio.Event()
-        self.asked: list[TurnRequest] = []
-
-    async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
-        self.asked.append(request)
-        yield Started(id="1", thread="t9", run="r", trace="0")
-        if len(self.asked) == 1:
-            signal.raise_signal(signal.SIGINT)
-        await self.released.wait()
-        yield TextDelta(text="Slow.")
-        yield Done(answer=scripted_answer(f"Slow {len(self.asked)}.", thread="t9"))
-
-    async def drain(self) -> None:
-        return None
-
-
-def test_ctrl_c_leaves_an_answer_to_the_background(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    async def talk() -> None:
-        turns = SlowTurns()
-        args = Namespace(home=str(tmp_path), learner="local", thread=None, mode="direct")
-        chat = Chat(Call(args, Output()), turns, Typist())  # type: ignore[arg-type]
-        await chat.ask("first")
-        assert "finished in the background" in capsys.readouterr().err
-        turns.released.set()
-        await chat.ask("second")
-        await chat.finish()
-        assert [(request.question, request.thread) for request in turns.asked] == [("first", None), ("second", "t9")]
-
-    asyncio.run(talk())
-    told = capsys.readouterr()
-    assert "The earlier answer is ready" in told.err and "Slow 2." in told.out and "Slow 1." not in told.out
-
-
 # ---- mending
 
 
@@ -571,6 +560,30 @@ def test_a_case_with_documents_gets_a_tutor_of_its_own(
     assert tutor("eval", "run", cases, "--json") == 0
     assert json.loads(capsys.readouterr().out)["metrics"]["hit@1"]["mean"] == 1.0
     assert [info.path for info in memory.store.documents()] == ["limits.md"]
+
+
+# ---- installing
+
+
+def test_an_installation_says_a_line_and_all_of_it_only_when_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    noisy = (sys.executable, "-c", "import sys; print('\\n'.join(f'Collecting p{n}' for n in range(99))); sys.exit(int(sys.argv[1]))")
+    assert install("Installing", ["0"], noisy) == 0
+    assert capfd.readouterr() == ("", "Installing …\n")
+    assert install("Installing", ["3"], noisy) == 3
+    told = capfd.readouterr().err.splitlines()
+    assert len(told) == 101 and told[1] == "Collecting p0" and told[-1].startswith("error: Installing failed")
+
+
+@given(st.text(), st.integers(10, 200))
+def test_what_pip_does_fits_into_a_line(said: str, width: int) -> None:
+    line = line_of("Installing", 61.4, said, width)
+    assert len(line) <= width and "\n" not in line and ("Installing … 61 s · ".startswith(line) or line.startswith("Installing … 61 s · "))
+
+
+def test_an_installation_needs_nothing_installed() -> None:
+    code = "import sys, api.cli.install; print(sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['__main__', 'api']"
 
 
 # ---- output

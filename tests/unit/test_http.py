@@ -66,6 +66,9 @@ class Gated(ScriptedModel):
     def open(self) -> None:
         self._gate.set()
 
+    def close(self) -> None:
+        self._gate.clear()
+
     async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
         self._asked.release()
         await self._gate.wait()
@@ -249,6 +252,8 @@ def _broken() -> None:
 
 REFUSALS: list[tuple[str, str, Any, int, str]] = [
     ("POST", "/ask", {"question": "x" * (MAX_QUESTION_CHARS + 1)}, 400, "bad_question"),
+    ("POST", "/ask", {"question": ""}, 400, "bad_question"),
+    ("POST", "/ask?stream=true", {"question": " \n"}, 400, "bad_question"),
     ("POST", "/ask", {}, 422, "bad_input"),
     ("POST", "/ask", {"question": QUESTION, "mode": "loud"}, 422, "bad_input"),
     ("POST", "/ask", [1], 422, "bad_input"),
@@ -279,6 +284,7 @@ async def test_refusals_are_problem_details(site: Site, subtests: pytest.Subtest
     for method, path, body, status, code in REFUSALS:
         with subtests.test(f"{method} {path}", body=str(body)[:60]):
             refused(await site.client.request(method, API + path, json=body), status, code)
+    assert (await site.client.get(f"{API}/threads")).json() == {"threads": []}
 
 
 async def test_a_body_that_is_no_json_is_told_so(site: Site) -> None:
@@ -324,7 +330,9 @@ async def test_a_draft_waits_for_a_person_and_then_is_the_answer(site: Site) -> 
     assert waiting["status"] == "review" and FACT not in waiting["text"]
     [row] = (await site.client.get(f"{API}/reviews")).json()["reviews"]
     assert row["id"] == waiting["review_id"] and FACT in row["draft"]
-    assert (await site.client.get(f"{API}/reviews/{row['id']}")).json() == row
+    shown = (await site.client.get(f"{API}/reviews/{row['id']}")).json()
+    assert row.items() <= shown.items() and shown["answer"]["status"] == "answered"
+    assert shown["action_requests"][0]["args"] == shown["action_request"]["args"] == {"text": row["draft"]}
     answer = (await site.client.post(f"{API}/reviews/{row['id']}", json={"decision": "approve", "by": "ann"})).json()
     assert (answer["status"], answer["id"]) == ("answered", waiting["id"]) and FACT in answer["text"]
     refused(await site.client.post(f"{API}/reviews/{row['id']}", json={"decision": "reject"}), 409, "review_closed")
@@ -339,6 +347,39 @@ async def test_an_edit_replaces_the_draft(site: Site) -> None:
     review = (await site.ask(review=True)).json()["review_id"]
     answer = (await site.client.post(f"{API}/reviews/{review}", json={"decision": "edit", "text": "It picks tasks."})).json()
     assert answer["text"] == "It picks tasks."
+
+
+TEXT = {"text": "It picks tasks."}
+SCHEMAS: list[tuple[Any, str, str]] = [
+    ({"decisions": [{"type": "approve"}]}, "answered", FACT),
+    ({"decisions": [{"type": "edit", "edited_action": {"name": "reply", "args": TEXT}}], "by": "ann"}, "answered", TEXT["text"]),
+    ({"decisions": [{"type": "reject", "message": "Not this."}]}, "abstained", "Not this."),
+    ({"decisions": [{"type": "reject"}]}, "abstained", "held it back"),
+    ({"decisions": [{"type": "respond", "message": "hello"}]}, "answered", "hello"),
+    ([{"type": "accept", "args": None}], "answered", FACT),
+    ([{"type": "accept"}], "answered", FACT),
+    ([{"type": "ignore", "args": None}], "abstained", "held it back"),
+    ([{"type": "edit", "args": {"action": "reply", "args": TEXT}}], "answered", TEXT["text"]),
+    ([{"type": "response", "args": "hello"}], "answered", "hello")]
+
+
+async def test_a_decision_may_come_in_either_wire_schema(site: Site, subtests: pytest.Subtests) -> None:
+    for body, status, text in SCHEMAS:
+        with subtests.test(json.dumps(body)):
+            review = (await site.ask(review=True)).json()["review_id"]
+            response = await site.client.post(f"{API}/reviews/{review}", json=body)
+            assert response.status_code == 200, response.text
+            assert response.json()["status"] == status and text in response.json()["text"]
+
+
+@pytest.mark.parametrize("body", [
+    {"decisions": []}, {"decisions": [{"type": "approve"}] * 2}, {"decisions": [{"type": "shrug"}]}, {"decisions": [{"type": "edit"}]},
+    {"decisions": [{"type": "respond", "message": " "}]}, {"decisions": [{"type": "edit", "edited_action": {"name": "rm", "args": TEXT}}]},
+    [], [{"type": "accept"}] * 2, [{"type": "response"}], [{"type": "response", "args": ""}], [{"type": "edit", "args": "hello"}], {}, 7])
+async def test_a_decision_that_says_nothing_clear_decides_nothing(site: Site, body: Any) -> None:
+    review = (await site.ask(review=True)).json()["review_id"]
+    refused(await site.client.post(f"{API}/reviews/{review}", json=body), 422, "bad_input")
+    assert (await site.client.get(f"{API}/reviews/{review}")).json()["status"] == "pending"
 
 
 async def test_a_restart_keeps_what_waits(tmp_path: Path) -> None:
@@ -406,6 +447,59 @@ async def test_the_end_waits_for_running_turns(tmp_path: Path) -> None:
         await model.asked()
         asyncio.get_running_loop().call_soon(model.open)
     assert (await asking).json()["status"] == "answered"
+
+
+async def test_whoever_still_listens_at_the_end_is_told_and_the_next_start_has_the_answer(
+        tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = gated()
+    async with opened(tmp_path, model) as site:
+        review = (await ask_and_open(site, model, review=True)).json()["review_id"]
+        model.close()
+        streaming = asyncio.create_task(site.client.post(f"{API}/ask?stream=1", json={"question": QUESTION, "id": "streamed"}))
+        asking = asyncio.create_task(site.ask(id="asked"))
+        await model.asked(2)
+        held = site.app.state.held
+        held.recovery = asyncio.create_task(asyncio.Event().wait())
+        deciding = asyncio.create_task(site.client.post(f"{API}/reviews/{review}", json={"decision": "approve"}))
+        await asyncio.sleep(0)
+        await held.end(0.0)
+        told = refused(await asking, 503, "shutting_down")
+        assert "id asked" in told["detail"] and int((await asking).headers["retry-after"]) > 0
+        name, _, event = events_of((await streaming).text)[-1]
+        assert name == "error" and event.code == "shutting_down" and "id streamed" in event.message  # type: ignore[union-attr]
+        refused(await deciding, 503, "shutting_down")
+        refused(await site.ask(), 503, "shutting_down")
+        assert held.turns.listening == set()
+        held.recovery.cancel()
+    assert [record.getMessage() for record in caplog.records] == [
+        "Turns were still running 0 s after the end was asked for; the next start goes on with them."]
+    model.open()
+    async with opened(tmp_path, notes="") as site:
+        await asyncio.wait({site.app.state.held.recovery})
+        assert (await site.ask(id="asked")).json()["status"] == (await site.ask(id="streamed")).json()["status"] == "answered"
+
+
+async def ask_and_open(site: Site, model: Gated, **fields: Any) -> httpx.Response:
+    asking = asyncio.create_task(site.ask(**fields))
+    await model.asked()
+    model.open()
+    return await asking
+
+
+async def test_a_request_that_the_server_gives_up_is_told_so(site: Site) -> None:
+    """Whatever it was about: here a route that knows nothing of ends."""
+    begun = asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    site.app.add_api_route("/endless", endless)
+    waiting = asyncio.create_task(site.client.get("/endless"))
+    await begun.wait()
+    await site.app.state.held.end(0.0)
+    waiting.cancel()
+    refused(await waiting, 503, "shutting_down")
 
 
 # ---- clients that leave
@@ -533,6 +627,16 @@ async def test_what_changes_things_needs_the_token(tmp_path: Path, method: str, 
         assert allowed.status_code in (200, 404)
         assert (await site.ask()).status_code == 200
         assert (await site.client.get(f"{API}/documents")).status_code == 200
+
+
+async def test_the_description_says_what_needs_the_token(site: Site) -> None:
+    told = (await site.client.get("/openapi.json")).json()
+    [(name, scheme)] = told["components"]["securitySchemes"].items()
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer") and "owner.json" in scheme["description"]
+    guarded = {(method, path) for path, methods in told["paths"].items() for method, route in methods.items()
+               if {name: []} in route.get("security", [])}
+    assert guarded == {("post", f"{API}/documents"), ("delete", f"{API}/documents/{{document}}"), ("post", f"{API}/reviews/{{review}}"),
+                       ("post", f"{API}/prompts/{{name}}/activate")}
 
 
 async def test_other_sites_get_no_permission(site: Site) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from agent.events import TurnRequest
 from agent.scripted import script
+from memory.ingest.pipeline import ingest_text
+from memory.open import Memory
 from memory.reviews import ReviewClosed, UnknownReview
 from tests.conftest import OpenTutor
 
@@ -33,6 +35,25 @@ async def test_an_edit_replaces_the_text_and_a_rejection_withholds_it(tutor_with
         rejected = await tutor.decide(str(second.review_id), "reject")
     assert edited.text == "Better said [1]." and edited.status == "answered"
     assert rejected.status == "abstained" and not rejected.citations
+
+
+MISTAKE = "# Leaky bucket\n\nIf the queue of the leaky bucket is too big, it lets bursts through.\n"
+
+
+async def test_a_reviewer_sees_what_the_learner_would_read(tutor_with: OpenTutor, memory: Memory) -> None:
+    ingest_text(memory.store, "bucket.md", MISTAKE)
+    with tutor_with() as tutor:
+        waiting = await tutor.ask(TurnRequest(question="What does a leaky bucket with a big queue let through?", review=True))
+    with tutor_with() as tutor:
+        review = str(waiting.review_id)
+        seen = tutor.preview(review)
+        assert seen is not None and seen.corrections and seen.citations and seen.corrections[0].right in seen.text
+        assert seen.corrections[0].right not in tutor.reviews.get(review).draft
+        assert tutor.reviews.get(review).status == "pending"
+        read = await tutor.decide(review, "approve")
+        assert read == seen.model_copy(update={"ms": read.ms}) and tutor.preview(review) == read
+        with pytest.raises(UnknownReview):
+            tutor.preview("nope")
 
 
 async def test_nothing_resumes_twice(tutor_with: OpenTutor) -> None:
