@@ -95,7 +95,22 @@ def read_quantities(text: str) -> list[Quantity]:
             if math.isfinite(quantity.value):
                 found.append(_placed(text, quantity))
                 at = max(at, quantity.end)
-    return found
+    return _joined(text, found)
+
+
+def _joined(text: str, found: list[Quantity]) -> list[Quantity]:
+    """ "5 h 15 min" is one duration, and "5120 x 5120" one number said twice."""
+    out: list[Quantity] = []
+    for quantity in found:
+        last = out[-1] if out else None
+        between = text[last.end: quantity.start] if last else ""
+        smaller = last is not None and last.unit == quantity.unit == "s" and quantity.value < (seconds_in(last.original) or 0.0)
+        if last is not None and smaller and not (last.weak or quantity.weak) and re.fullmatch(r"\s*(?:and|,)?\s*", between):
+            value = last.value + quantity.value
+            out[-1] = _placed(text, replace(last, value=value, number=value, end=quantity.end, original=quantity.original))
+        elif last is None or not (re.fullmatch(r"\s*[x×]\s*", between) and quantity.value == last.value):
+            out.append(quantity)
+    return out
 
 
 def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
@@ -155,8 +170,8 @@ def _part(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     start, end = match.start(), match.end()
     words = re.split(r"[\s-]+", match["part"].lower())
     share = PARTS[words[-1]] * (ONES.get(words[0], 1) if len(words) > 1 else 1)
-    after = re.match(r"(?i)[\s-]+(?:an?\s+)?(\w+)\b", text[end:])
-    if after and words[-1] == "half":
+    after = re.match(r"(?i)[\s-]+(?:of\s+an?\s+|an?\s+)?(\w+)\b", text[end:])
+    if after and (words[-1] == "half" or after[0].split()[0].lower() == "of"):
         size, unit = MAGNITUDES.get(after[1].lower()) if len(after[1]) > 2 else None, measure(after[1])
         if size is not None:
             yield Quantity(share * size, "count", start, end + after.end(), "")

@@ -256,7 +256,8 @@ def _takes_enough(candidate: Candidate, reading: Reading) -> bool:
     left = sum(not idle(quantity) for at, quantity in enumerate(reading.quantities) if at not in found.used)
     if candidate.profile.tool.kind == "formula":
         return not left or (left == 1 and found.strong >= 3 and not found.missing and not found.guessed)
-    return left < max(2, len(found.used))
+    # Not "left < used": a shown example may hold numbers; but a tool that takes none of them answers something else.
+    return left < max(2, len(found.used)) and (bool(found.used) or not left or candidate.named)
 
 
 def _loss(quantity: Quantity) -> float:

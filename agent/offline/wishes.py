@@ -42,7 +42,7 @@ YES_NO = re.compile(r"(?i)^\W*(?:is|are|does|do|can|could|will|would)\b")
 ADVICE = re.compile(r"(?i)\b(?:should|may|must|ought|recommend\w*|typical\w*|usual\w*|default|best)\b")
 ELSEWHERE = re.compile(
     r"(?i)\b(?:in|from|of|by|to) (?:my|the|our|your|these|those) (?:\S+ ){0,3}?(?:notes?|material|lessons?|course"
-    r"|documents?|docs?|slides?|chapter|section|text|checklist|example|handbook|runbook|wiki)\b|\baccording to\b"
+    r"|documents?|docs?|slides?|chapter|section|text|checklist|example|handbook|runbook|wiki)\b|\baccording to (?:my|the|our|your|these|those|this)\b"
     r"|\b(?:notes?|documents?|docs?|text|author|lesson) (?:say|says|quote|claims?|gives?|mentions?|states?|recommend)"
     r"|\.(?:md|pdf|docx?|txt)\b")
 """The answer stands in the learner's own material: looked up, not computed."""
@@ -60,7 +60,7 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     """Whether to compute. `evidence` counts the message's numbers and options that the best tool takes, `relevance` and
     `called` how much its words speak of the tool, `focus` how much the tool gives what is asked for, `likeness` how much
     the whole sounds like a question for it."""
-    if likeness >= ALIKE and (evidence >= 2 or (evidence >= 1 and NUMERIC.search(text))) and telling:
+    if likeness >= ALIKE and (evidence >= 2 or (evidence >= 0.9 and NUMERIC.search(text))) and telling:
         return True
     if likeness >= ALIKE and SHOW.search(text):
         return True
