@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolResult, formula, param, tool
 from tools.calculators.avro_resolution import unreadable
+from tools.calculators.prose import CHANGE, told
 from tools.calculators.schema_change import pair
 
 
@@ -16,7 +17,7 @@ from tools.calculators.schema_change import pair
     Case({"change": "add with default", "records": 1_000_000, "new_share": 0.2}, {"result": 0.0}, source="readable"),
 ])
 def quarantined(
-    change: str = param(max_length=200, words=["change", "schema change"]),
+    change: str = told(param(max_length=200, words=["schema change", "change"]), CHANGE),
     records: float = param(ge=0, le=1e15, unit="records", words=["records", "events", "rows"]),
     new_share: float = param(ge=0, le=1, unit="fraction", words=["new schema", "new producers", "upgraded"]),
 ) -> float:
@@ -36,7 +37,8 @@ class Quality(Params):
                                          "rejected")
     separation: float = param(3.0, ge=0, le=10, unit="count", words=["separation", "good records score", "validator"],
                               help="score of good records on average, sd 1: how well the validator tells them apart")
-    change: str = param("none", max_length=200, words=["change", "schema change"], help="none, or like int->string")
+    change: str = told(param("none", max_length=200, words=["change", "schema change"], help="none, or like int->string"),
+                       CHANGE)
     new_share: float = param(0.0, ge=0, le=1, unit="fraction", words=["new schema", "new producers"],
                              help="share of records already written with the new schema")
     bad_cost: float = param(20.0, ge=0, le=1e9, unit="USD", words=["bad record costs", "accepted bad", "per bad"])

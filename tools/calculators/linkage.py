@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import AliasChoices
 
 from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.prose import FIRST_STRING, ONE_STRING, SECOND_STRING, told
 from tools.calculators.string_distance import edits, jaro, soundex_code, winkler
 
 _WINKLER = "W. Winkler, 1990, table; jellyfish 1.3 agrees"
@@ -32,7 +33,7 @@ _COUNT: dict[str, Any] = {"ge": 0, "le": 10**15, "unit": "count"}
     Case({"a": "DIXON", "b": "DICKSONX"}, {"result": [0.7667, 0.8133]}, abs=1e-4, source=_WINKLER),
 ])
 def jaro_winkler(
-    a: str = param(**_A), b: str = param(**_B),
+    a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING),
     prefix_weight: float = param(0.1, ge=0, le=0.25, unit="fraction", words=["prefix weight", "scaling"]),
     boost_above: float = param(0.7, ge=0, le=1, unit="fraction", words=["boost threshold"],
                                help="the prefix counts only above this Jaro similarity; 0: always"),
@@ -49,7 +50,7 @@ def jaro_winkler(
     Case({"a": "kitten", "b": "sitting"}, {"result": 3}, source="textbook; jellyfish 1.3 agrees"),
     Case({"a": "", "b": "abc"}, {"result": 3}, source="definition"),
 ])
-def levenshtein(a: str = param(**_A), b: str = param(**_B)) -> int:
+def levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> int:
     """Fewest insertions, deletions and substitutions that turn one string into the other."""
     return edits(a, b)
 
@@ -57,7 +58,7 @@ def levenshtein(a: str = param(**_A), b: str = param(**_B)) -> int:
 @formula("linkage.levenshtein_similarity", unit="fraction", cases=[
     Case({"a": "kitten", "b": "sitting"}, {"result": 4 / 7}, rel=1e-12, source="1 - 3/7"),
 ])
-def levenshtein_similarity(a: str = param(**_A), b: str = param(**_B)) -> float:
+def levenshtein_similarity(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> float:
     """1 - edits / length of the longer string; 1 for two empty ones."""
     return 1 - edits(a, b) / max(len(a), len(b), 1)
 
@@ -66,7 +67,7 @@ def levenshtein_similarity(a: str = param(**_A), b: str = param(**_B)) -> float:
     Case({"a": "MARTHA", "b": "MARHTA"}, {"result": 1}, source="one swap of neighbours; jellyfish 1.3 agrees"),
     Case({"a": "ca", "b": "abc"}, {"result": 2}, source="the unrestricted distance; the restricted one is 3"),
 ])
-def damerau_levenshtein(a: str = param(**_A), b: str = param(**_B)) -> int:
+def damerau_levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> int:
     """Edits when a swap of two neighbours counts as one (unrestricted: parts may be edited again)."""
     return edits(a, b, swaps=True)
 
@@ -76,7 +77,7 @@ def damerau_levenshtein(a: str = param(**_A), b: str = param(**_B)) -> int:
     Case({"a": "the quick fox", "b": "the slow fox", "n": 0}, {"result": 0.5}, source="2 of 4 words"),
 ])
 def jaccard(
-    a: str = param(**_A), b: str = param(**_B),
+    a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING),
     n: int = param(2, ge=0, le=50, unit="count", words=["n-gram", "shingle", "q-gram"],
                    help="characters; 0: whole words"),
 ) -> float:
@@ -91,7 +92,7 @@ def jaccard(
     Case({"a": "Tymczak"}, {"result": "T522"}, source="US National Archives"),
     Case({"a": "Ashcraft"}, {"result": "A261"}, source="US National Archives"),
 ])
-def soundex(a: str = param(**_A)) -> str:
+def soundex(a: str = told(param(**_A), ONE_STRING)) -> str:
     """American Soundex of a name: its first letter and three digits; a common blocking key."""
     return soundex_code(a)
 

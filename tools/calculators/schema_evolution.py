@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 from tools.calculators.avro_resolution import PRIMITIVES, unreadable
+from tools.calculators.prose import CHANGE, told
 from tools.calculators.schema_change import COMMON, pair
 
 _AVRO = "Avro specification, schema resolution; fastavro 1.13 agrees"
@@ -31,7 +32,7 @@ _SCHEMA: dict[str, Any] = {"words": ["schema"], "help": "an Avro schema, as JSON
     Case({"change": "required->optional", "direction": "forward"}, {"result": False}, source=_AVRO),
 ])
 def avro_readable(
-    change: str = param(**_CHANGE),
+    change: str = told(param(**_CHANGE), CHANGE),
     direction: Literal["backward", "forward", "full"] = param(
         "backward", words=["direction", "compatibility"],
         help="backward: new readers, old data; forward: old readers, new data"),
@@ -69,7 +70,7 @@ def avro_compatible(
     Case({"change": "rename without alias"},
          {"backward": False, "forward": False, "full": False, "upgrade_first": "neither"}, source=_AVRO),
 ])
-def compatibility(change: str = param(**_CHANGE)) -> dict[str, Any]:
+def compatibility(change: str = told(param(**_CHANGE), CHANGE)) -> dict[str, Any]:
     """Backward, forward and full compatibility of an Avro schema change, and which side has to be upgraded first."""
     before, after = pair(change)
     backward, forward = unreadable(before, after) is None, unreadable(after, before) is None
@@ -79,7 +80,7 @@ def compatibility(change: str = param(**_CHANGE)) -> dict[str, Any]:
 
 
 class Evolution(Params):
-    change: str = param("int->long", max_length=200, words=["change", "schema change"],
+    change: str = param(max_length=200, words=["schema change", "change"],
                         help="like add with default, rename without alias, int->long, remove enum symbol")
     upgrade_first: Literal["consumers", "producers"] = param("producers",
                                                              words=["first", "upgrade first", "upgraded first"])
