@@ -37,6 +37,8 @@ def hpa(
          source=_SOURCE + "; the bare formula gives 11"),
     Case({"replicas": 10, "ratio": 1.11, "tolerance": 0.1}, {"result": 12}, source=_SOURCE),
     Case({"replicas": 10, "ratio": 0.89, "tolerance": 0.1}, {"result": 9}, source=_SOURCE),
+], asks=[
+    Ask("5 replicas and a ratio of metric over target of 1.3: how many replicas by the HPA tolerance rule?", "result", 7),
 ])
 def hpa_tolerance(
     replicas: int = param(**_REPLICAS), ratio: float = param(ge=0, le=1e9, words=["ratio", "metric over target"]),
@@ -85,7 +87,7 @@ def hpa_metrics(
     return max(answers)
 
 
-@formula("k8s.hpa_unready", unit="replicas", cases=[
+@formula("k8s.hpa_unready", words=["pods still starting", "not ready"], unit="replicas", cases=[
     Case({"ready": 4, "unready": 4, "metric": 200, "target": 100, "tolerance": 0.1}, {"result": 8},
          source=_CODE + ": pods that aren't ready count as 0% on the way up"),
     Case({"ready": 4, "unready": 2, "metric": 200, "target": 100, "tolerance": 0.1}, {"result": 8}, source=_CODE),
@@ -103,7 +105,7 @@ def hpa_unready(
     return desired(ready, unready, _exact(metric) / _exact(target), tolerance)
 
 
-@formula("k8s.hpa_scale_up_limit", unit="replicas", cases=[
+@formula("k8s.hpa_scale_up_limit", words=["scale up at most", "scale-up policy"], unit="replicas", cases=[
     Case({"replicas": 1, "percent": 100, "pods": 4}, {"result": 5}, source=_CODE + ": the larger policy wins"),
     Case({"replicas": 10, "percent": 100, "pods": 4}, {"result": 20}, source=_CODE),
 ])
@@ -138,7 +140,8 @@ class HpaReplicas(Params):
 
 
 @tool("hpa-replicas", group="J", example={"replicas": 10, "metric": 109, "target": 100},
-      words=["hpa", "horizontal pod autoscaler", "autoscaler", "desired replicas", "scale to"],
+      words=["hpa", "horizontal pod autoscaler", "autoscaler", "desired replicas", "scale to",
+             "scale", "replicas wanted", "desired pods"],
       cases=[Case({"replicas": 4, "metric": 200, "target": 100}, {"replicas": 8}, source=_SOURCE),
              Case({"replicas": 3, "metric": 100, "target": 60}, {"replicas": 5}, source=_SOURCE),
              Case({"replicas": 10, "metric": 109, "target": 100}, {"replicas": 10, "without_tolerance": 11},
@@ -152,6 +155,8 @@ class HpaReplicas(Params):
               "replicas", 60),
           Ask("With maxReplicas 20, how many replicas does the HPA set for 8 pods at a usage of 500 and a target of "
               "100?", "replicas", 20),
+          Ask("hpa: 6 pods at 90% cpu, target 50%. how many replicas?", "replicas", 11),
+          Ask("replicas now 10, average cpu 54%, target 50% - to how many does the hpa scale?", "replicas", 10),
       ])
 def hpa_replicas(p: HpaReplicas, seed: int) -> ToolResult:
     """Replicas that the horizontal pod autoscaler sets for one reading of a metric.

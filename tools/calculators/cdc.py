@@ -120,10 +120,11 @@ def late_commit_missed(
     return updated_at_s <= seen_up_to_s - lookback_s
 
 
-@formula("cdc.wal_retained_GB", unit="GB", cases=[
+@formula("cdc.wal_retained_GB", words=["wal piles up", "retained wal"], unit="GB", cases=[
     Case({"wal_MBps": 20, "paused_s": 3600}, {"result": 72.0}, source="arithmetic"),
 ], asks=[Ask("A replication slot is paused for 1 h while the database writes 20 MB/s of WAL: how many GB are retained?",
-             "result", 72)])
+             "result", 72),
+    Ask("Debezium is down for 6 hours and postgres writes 15 MB/s of WAL: how much WAL piles up in GB?", "result", 324),])
 def wal_retained_GB(
     wal_MBps: float = param(ge=0, le=1e6, unit="MB/s", words=["wal", "log", "writes"]),
     paused_s: float = param(ge=0, le=1e9, unit="s", words=["paused for", "paused", "down for", "behind"]),
@@ -132,10 +133,12 @@ def wal_retained_GB(
     return wal_MBps * paused_s / 1_000
 
 
-@formula("cdc.disk_full_after_s", unit="s", cases=[
+@formula("cdc.disk_full_after_s", words=["disk full", "fills the disk"], unit="s", cases=[
     Case({"free_GB": 100, "wal_MBps": 20}, {"result": 5000.0}, source="arithmetic"),
 ], asks=[Ask("100 GB are free and the WAL grows by 20 MB/s: after how many seconds does a paused slot fill the disk?",
-             "result", 5000)])
+             "result", 5000),
+    Ask("How long until the disk is full if 500 GB are free and an abandoned replication slot keeps 25 MB/s of wal?",
+        "result", 20000),])
 def disk_full_after_s(
     free_GB: float = param(ge=0, le=1e9, unit="GB", words=["free", "disk", "free space"]),
     wal_MBps: float = param(gt=0, le=1e6, unit="MB/s", words=["wal", "log", "grows"]),
@@ -144,11 +147,13 @@ def disk_full_after_s(
     return free_GB * 1_000 / wal_MBps
 
 
-@formula("cdc.overwritten_share", unit="fraction", cases=[
+@formula("cdc.overwritten_share", words=["updates never seen", "missed updates", "overwritten between polls"], unit="fraction", cases=[
     Case({"updates_per_s": 0.1, "poll_s": 10}, {"result": math.exp(-1)}, rel=1e-12, source="1 - (1 - 1/e) / 1"),
     Case({"updates_per_s": 1, "poll_s": 60}, {"result": 59 / 60}, rel=1e-9, source="one of 60 updates a poll is seen"),
 ], asks=[Ask("A row gets 1 update per second and is polled every 60 s: which share of its updates is never seen?",
-             "result", 0.98333)])
+             "result", 0.98333),
+    Ask("A row gets 0.05 updates per second and the table is polled every 60 s: what share of updates is overwritten "
+        "before a poll sees it?", "result", 0.683262),])
 def overwritten_share(
     updates_per_s: float = param(gt=0, le=1e9, unit="rps", words=["updates per second", "updates", "update"]),
     poll_s: float = param(gt=0, le=1e9, unit="s", words=["poll", "polled every", "polls every", "interval"]),

@@ -118,9 +118,11 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
     return found
 
 
-@formula("dag.critical_path", words=["critical path"], cases=[
+@formula("dag.critical_path", words=["critical path", "longest chain"], cases=[
     Case({"dag": EXAMPLE}, {"result": 11}, source="A-B-D-E-G: 3 + 2 + 2 + 3 + 1"),
     Case({"dag": EXAMPLE_TEXT}, {"result": 11}, source="the same as text"),
+], asks=[
+    Ask("What is the critical path of A:3, B:2:A, C:6:A, D:1:B+C?", "result", 10),
 ])
 def critical_path(dag: DagSpec = dag_param()) -> float:
     """Length of the longest chain of dependent tasks: the time that no number of workers can beat."""
@@ -135,7 +137,10 @@ def critical_path_tasks(dag: DagSpec = dag_param()) -> list[str]:
     return longest_path(read_dag(dag))
 
 
-@formula("dag.work", cases=[Case({"dag": EXAMPLE}, {"result": 20}, source="sum of the durations")])
+@formula("dag.work", words=["total work", "on one worker"],
+         cases=[Case({"dag": EXAMPLE}, {"result": 20}, source="sum of the durations")], asks=[
+    Ask("Sum of the durations of the tasks A:3, B:2:A, C:4:A, D:1:B+C?", "result", 10),
+])
 def work(dag: DagSpec = dag_param()) -> float:
     """Sum of all durations: the time that one worker needs."""
     return sum(read_dag(dag).duration.values())

@@ -33,26 +33,33 @@ def success(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES),
     return [each, each**tasks, (1 - p_fail) ** tasks]
 
 
-@formula("dag.task_success", cases=[
+@formula("dag.task_success", words=["one task succeeds"], cases=[
     Case({"p_fail": 0.2, "retries": 3}, {"result": 0.9984}, rel=1e-12, source="1 - 0.2^4"),
+], asks=[
+    Ask("One task fails with probability 10% and has 2 retries. How likely is it that this task succeeds?",
+        "result", 0.999),
 ])
 def task_success(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES)) -> float:
     """Probability that one of 1 + retries attempts succeeds."""
     return 1 - p_fail ** (retries + 1)
 
 
-@formula("dag.expected_attempts", cases=[
+@formula("dag.expected_attempts", words=["attempts per task", "how many attempts"], cases=[
     Case({"p_fail": 0.2, "retries": 3}, {"result": 1.248}, rel=1e-12, source="1 + 0.2 + 0.04 + 0.008"),
     Case({"p_fail": 1.0, "retries": 3}, {"result": 4.0}, rel=1e-12, source="every attempt fails"),
+], asks=[
+    Ask("A task fails 20% of the time and has 2 retries: how many attempts does it need on average?", "result", 1.24),
 ])
 def expected_attempts(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES)) -> float:
     """Mean number of attempts of a task: 1 + p + … + p^retries."""
     return math.fsum(p_fail**attempt for attempt in range(retries + 1))
 
 
-@formula("dag.retries_needed", words=["how many retries"], cases=[
+@formula("dag.retries_needed", words=["how many retries", "retries are needed", "retries needed"], cases=[
     Case({"p_fail": 0.2, "tasks": 10, "target": 0.98}, {"result": 3}, source="2 retries give 0.9227, 3 give 0.9841"),
     Case({"p_fail": 0.05, "tasks": 100, "target": 0.99}, {"result": 3}, source="2 retries give 0.9876, 3 give 0.9994"),
+], asks=[
+    Ask("40 tasks that each fail 3% of the time: how many retries are needed for a success target of 99.9%?", "result", 3),
 ])
 def retries_needed(
     p_fail: float = param(**_FAIL), tasks: int = param(**_TASKS),
@@ -135,7 +142,8 @@ class DagRetries(Params):
 
 
 @tool("dag-retries", group="C", example={"tasks": 10, "fail_rate": 0.2, "retries": 3},
-      words=["retries", "retry delay", "backoff", "task fails", "DAG succeeds", "flaky tasks", "airflow retries"],
+      words=["retries", "retry delay", "backoff", "task fails", "DAG succeeds", "flaky tasks", "airflow retries",
+             "dag goes green", "pipeline succeeds"],
       cases=[
           Case({"tasks": 10, "fail_rate": 0.2, "retries": 3},
                {"success_probability": 0.98411, "without_retries": 0.10737, "task_success": 0.9984}, abs=1e-5,
@@ -160,6 +168,8 @@ class DagRetries(Params):
           Ask("How many attempts does a task need on average at a failure rate of 50% and 3 retries?",
               "attempts_per_task",
               1.875),
+          Ask("12 tasks, each fails 10% of the time, 2 retries each: what is the chance that the whole airflow dag "
+              "goes green?", "success_probability", 0.988066),
       ])
 def dag_retries(p: DagRetries, seed: int) -> ToolResult:
     """What retries buy a DAG: its chance to succeed, the attempts it costs and how long a task may wait.

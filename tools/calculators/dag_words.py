@@ -21,7 +21,8 @@ _TOKEN = re.compile(r"""(?ix)
   | (?P<open>\()|(?P<close>\))
   | (?P<word>[A-Za-z_][\w-]*)""")
 _FILLER = frozenset("the a an each both all task tasks step steps job jobs long which it they that takes take finish finishes finished "
-                    "done only also just complete completes have has are is in parallel min for with of to run start starts at same time".split())
+                    "done only also just complete completes have has are is in parallel min for with of to run start starts at same "
+                    "time".split())
 
 
 @dataclass

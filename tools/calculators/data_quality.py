@@ -11,7 +11,7 @@ from tools.calculators.prose import CHANGE, told
 from tools.calculators.schema_change import pair
 
 
-@formula("schema.quarantined", unit="records", cases=[
+@formula("schema.quarantined", words=["quarantined records"], unit="records", cases=[
     Case({"change": "add without default", "records": 1_000_000, "new_share": 0.2}, {"result": 800_000.0},
          source="the new reader can't read the old 80%"),
     Case({"change": "add with default", "records": 1_000_000, "new_share": 0.2}, {"result": 0.0}, source="readable"),
@@ -48,7 +48,7 @@ class Quality(Params):
 
 @tool("data-quality", group="C",
       words=["data quality", "validation", "quarantine", "dead letter", "reject", "validation threshold",
-             "bad records"],
+             "bad records", "bad rows", "dirty data", "reject threshold"],
       example={"threshold": 3, "quarantine_width": 1},
       cases=[
           Case({"separation": 0, "threshold": 0, "quarantine_width": 0, "bad_share": 0.5},
@@ -69,6 +69,8 @@ class Quality(Params):
               "by new producers?", "schema_quarantined", 1.5e6),
           Ask("1M records, 2% bad: how many bad records get in at a threshold of 2 with no quarantine?",
               "bad_accepted", 455),
+          Ask("500k records of which 4% are bad, a validation threshold of 2 and no quarantine: how many good "
+              "records are rejected?", "good_rejected", 76154.5),
       ])
 def data_quality(p: Quality, seed: int) -> ToolResult:
     """Accepts, quarantines or rejects records by schema and validation score, and prices the errors of each threshold.

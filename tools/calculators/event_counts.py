@@ -19,6 +19,11 @@ _EVENTS: dict[str, Any] = {"max_length": 20_000, "words": ["events", "timestamps
          source="the silence from 10:04 to 10:20 is longer than 5 min"),
     Case({"events": "0, 10, 25 s", "gap_s": 10}, {"sessions": 2, "largest": 2}, source="Flink: windows that touch merge"),
     Case({"events": "25 s, 0 s, 10 s", "gap_s": 10}, {"sessions": 2}, source="order of arrival doesn't matter in the end"),
+], asks=[
+    Ask("Sessions with a gap of 5 minutes: a user clicks at 10:00, 10:03, 10:04, 10:20 and 10:22. How many sessions "
+        "are there?", "sessions", 2),
+    Ask("Page views at 08:00, 08:20, 09:10, 09:15, 11:00 and sessions that close after 30 min of silence: how many "
+        "sessions?", "sessions", 3),
 ])
 def session_count(
     events: str = told(param(**_EVENTS), EVENTS),
@@ -35,13 +40,19 @@ def session_count(
             "longest_s": max(part[-1] - part[0] for part in parts) / 1_000}
 
 
-@formula("stream.late_events", words=["late events", "dropped as late", "too late", "how many events are late"], cases=[
+@formula("stream.late_events", words=["late events", "dropped as late", "too late", "events are late", "in that order",
+                                       "arrive in the order", "in order of arrival"], cases=[
     Case({"events": "1000, 4000, 3000, 9999, 11000, 7000, 12000, 14999, 15000, 2000, 16000, 8000, 25000, 4000", "size_s": 10,
           "bound_s": 2, "lateness_s": 3}, {"late": 3, "fired": 2, "refired": 0},
          source="Flink: late once end - 1 + lateness <= the largest time - bound - 1"),
     Case({"events": "1 s, 4 s, 12 s, 3 s, 25 s", "size_s": 10}, {"late": 1, "fired": 2}, source="12 s closes the first window"),
     Case({"events": "1 s, 9 s, 13 s, 5 s", "size_s": 10, "bound_s": 2, "lateness_s": 5}, {"late": 0, "refired": 1},
          source="5 s comes within the allowed lateness: its window fires again"),
+], asks=[
+    Ask("Events arrive in the order 1 s, 4 s, 12 s, 3 s, 25 s. Tumbling windows of 10 s without bound or allowed "
+        "lateness: how many events are late?", "late", 1),
+    Ask("Tumbling windows of 10 s, bound 2 s, allowed lateness 0 s, events at 1000, 9000, 13000, 5000 ms in that "
+        "order: how many are dropped as late?", "late", 1),
 ])
 def late_events(
     events: str = told(param(**_EVENTS), EVENTS),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.prose import FEATURES, LABELS, told
 from tools.calculators.timestamps import DAY_MS, HOUR_MS, read_times
 
@@ -49,14 +49,14 @@ def leaks(labels: Sequence[int], events: Sequence[int], rows: Sequence[int], lag
     return [row >= 0 and events[row] + lag_ms > at for at, row in zip(labels, rows, strict=True)]
 
 
-def label_names(labels: Times) -> list[str | float]:
+def label_names(labels: Sequence[str | float] | str) -> Sequence[str | float]:
     """The times as they are written, from a list or from text ("10:00, 14:00 and 18:00")."""
     if not isinstance(labels, str):
         return labels
     return [each.strip() for each in re.split(r"[,;\n]|\band\b(?!\s*$)", labels) if each.strip()]
 
 
-def feature_values(features: Features) -> Mapping[str, Any]:
+def feature_values(features: Mapping[str, Any] | str) -> Mapping[str, Any]:
     """Value by event time, from a mapping or from text ("08:00=1, 13:30=2", "5 at day 1 06:00"). Raises ToolError for an entry
     that can't be read."""
     if not isinstance(features, str):
@@ -75,14 +75,14 @@ def feature_values(features: Features) -> Mapping[str, Any]:
     return history
 
 
-def read_history(labels: Times, features: Features) -> tuple[list[int], list[int], list[Any]]:
+def read_history(labels: Sequence[str | float] | str, features: Mapping[str, Any] | str) -> tuple[list[int], list[int], list[Any]]:
     """Label times, sorted event times, and the values in that order; of two values at one time the last listed
     stays."""
-    labels, features = label_names(labels), feature_values(features)
-    both = read_times([*labels, *features])
-    by_time = dict(zip(both[len(labels):], features.values(), strict=True))
+    names, history = label_names(labels), feature_values(features)
+    both = read_times([*names, *history])
+    by_time = dict(zip(both[len(names):], history.values(), strict=True))
     events = sorted(by_time)
-    return both[: len(labels)], events, [by_time[at] for at in events]
+    return both[: len(names)], events, [by_time[at] for at in events]
 
 
 def joined(labels: Times, features: Features, join: Join, ttl_h: float = 0,
@@ -190,6 +190,8 @@ def leaked(
     Case({"labels": [0, 0, 1, 1], "scores": [0.1, 0.4, 0.35, 0.8]}, {"result": 0.75}, rel=1e-12,
          source="3 of 4 pairs in order"),
     Case({"labels": [0, 1], "scores": [0.5, 0.5]}, {"result": 0.5}, rel=1e-12, source="a tie is half a pair"),
+], asks=[
+    Ask("Labels 0, 0, 1, 1 and scores 0.1, 0.4, 0.35, 0.8: what is the AUC?", "result", 0.75),
 ])
 def auc(
     labels: list[int] = param(min_length=2, max_length=200_000, words=["labels"], help="0 or 1"),

@@ -8,17 +8,17 @@ from typing import Any
 from tools.base import Ask, Case, ToolError, formula, param
 
 _NODE_CORES: dict[str, Any] = {"gt": 0, "le": 1e5, "unit": "cores",
-                               "words": ["cores per node", "nodes with", "node of", "nodes of", "node has", "each node"]}
-_NODE_GIB: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "GiB", "words": ["GiB per node", "node memory", "node of", "nodes with"]}
+                               "words": ["cores per node", "node", "node of", "nodes with", "node has", "each node"]}
+_NODE_GIB: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "GiB", "words": ["GiB per node", "node memory", "memory per node"]}
 _POD_CORES: dict[str, Any] = {"gt": 0, "le": 1e5, "unit": "cores",
-                              "words": ["cores per pod", "each pod", "pods of", "request", "requests", "pod requests"]}
-_POD_GIB: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "GiB", "words": ["GiB per pod", "pod memory", "pods of", "request"]}
+                              "words": ["cores per pod", "each pod", "pods of", "pod", "request", "requests", "pod requests"]}
+_POD_GIB: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "GiB", "words": ["GiB per pod", "pod memory", "memory per pod"]}
 _SCHEDULER = "the scheduler's NodeResourcesFit: requests must fit, usage doesn't matter"
 
 
-@formula("k8s.pods_per_node", unit="pods", words=["pods fit", "fit on one node", "pods per node", "pods on a node"], cases=[
+@formula("k8s.pods_per_node", unit="pods", words=["fit on one node", "fit on a node", "pods per node", "pods on a node"], cases=[
     Case({"node_cores": 16, "pod_cores": 3}, {"result": 5}, source=_SCHEDULER),
-    Case({"node_cores": 16, "pod_cores": 1, "node_GiB": 64, "pod_GiB": 12}, {"result": 5}, source="memory: 64 / 12"),
+    Case({"node_cores": 16, "pod_cores": 1, "memory_GiB": 64, "pod_memory_GiB": 12}, {"result": 5}, source="memory: 64 / 12"),
     Case({"node_cores": 64, "pod_cores": 0.1}, {"result": 110}, source="kubelet's default of 110 pods a node"),
 ], asks=[
     Ask("A node has 16 cores and each pod requests 3 cores: how many pods fit on one node?", "result", 5),
@@ -26,13 +26,13 @@ _SCHEDULER = "the scheduler's NodeResourcesFit: requests must fit, usage doesn't
 ])
 def pods_per_node(
     node_cores: float = param(**_NODE_CORES), pod_cores: float = param(**_POD_CORES),
-    node_GiB: float = param(0.0, **_NODE_GIB), pod_GiB: float = param(0.0, **_POD_GIB),
-    most: int = param(110, ge=1, le=10_000, unit="pods", words=["max pods", "maxPods"], help="kubelet's maxPods"),
+    memory_GiB: float = param(0.0, **_NODE_GIB), pod_memory_GiB: float = param(0.0, **_POD_GIB),
+    most: int = param(110, ge=1, le=10_000, unit="count", words=["max pods", "maxPods"], help="kubelet's maxPods"),
 ) -> int:
     """Pods that one empty node takes by their requests: the least of floor(node / pod) for cores and memory, and maxPods."""
-    if (node_GiB > 0) != (pod_GiB > 0):
-        raise ToolError("k8s.pods_per_node: memory counts only if both node_GiB and pod_GiB are given; give both or neither.")
-    by_memory = math.floor(node_GiB / pod_GiB + 1e-9) if pod_GiB else most
+    if (memory_GiB > 0) != (pod_memory_GiB > 0):
+        raise ToolError("k8s.pods_per_node: memory counts only if both memory_GiB and pod_memory_GiB are given; give both or neither.")
+    by_memory = math.floor(memory_GiB / pod_memory_GiB + 1e-9) if pod_memory_GiB else most
     return min(math.floor(node_cores / pod_cores + 1e-9), by_memory, most)
 
 
@@ -46,13 +46,13 @@ def pods_per_node(
 def nodes_needed(
     pods: int = param(ge=0, le=10**7, unit="replicas", words=["pods", "replicas"]),
     node_cores: float = param(**_NODE_CORES), pod_cores: float = param(**_POD_CORES),
-    node_GiB: float = param(0.0, **_NODE_GIB), pod_GiB: float = param(0.0, **_POD_GIB),
-    most: int = param(110, ge=1, le=10_000, unit="pods", words=["max pods", "maxPods"], help="kubelet's maxPods"),
+    memory_GiB: float = param(0.0, **_NODE_GIB), pod_memory_GiB: float = param(0.0, **_POD_GIB),
+    most: int = param(110, ge=1, le=10_000, unit="count", words=["max pods", "maxPods"], help="kubelet's maxPods"),
 ) -> int:
     """Nodes that so many equal pods need, each node filled by whole pods: ceil(pods / pods per node).
 
     Dividing total cores by cores a node promises too few, for what is left over on a node is less than a pod."""
-    fit = int(pods_per_node(node_cores, pod_cores, node_GiB, pod_GiB, most))
+    fit = int(pods_per_node(node_cores, pod_cores, memory_GiB, pod_memory_GiB, most))
     if not fit:
         raise ToolError("k8s.nodes_needed: not even one pod fits on such a node; take larger nodes or smaller requests.")
     return math.ceil(pods / fit)

@@ -80,8 +80,8 @@ def compatibility(change: str = told(param(**_CHANGE), CHANGE)) -> dict[str, Any
 
 
 class Evolution(Params):
-    change: str = param(max_length=200, words=["schema change", "change"],
-                        help="like add with default, rename without alias, int->long, remove enum symbol")
+    change: str = told(param(max_length=200, words=["schema change", "change"],
+                             help="like add with default, rename without alias, int->long"), CHANGE)
     upgrade_first: Literal["consumers", "producers"] = param("producers",
                                                              words=["first", "upgrade first", "upgraded first"])
     events_per_s: float = param(1_000.0, ge=0, le=1e9, unit="rps",
@@ -97,7 +97,7 @@ class Evolution(Params):
 
 @tool("schema-evolution", group="C",
       words=["schema evolution", "schema change", "avro", "backward compatible", "forward compatible",
-             "schema registry"],
+             "schema registry", "breaking change", "upgrade order"],
       example={"change": "add without default", "upgrade_first": "consumers"},
       cases=[
           Case({"change": "int->long"}, {"backward": True, "forward": False, "unreadable_events": 7.2e6}, rel=1e-12,

@@ -18,7 +18,9 @@ _GB: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "GB", "words": ["state", "ch
 @formula("stream.state_bytes", unit="bytes", cases=[
     Case({"keys": 1_000_000, "bytes_per_key": 100, "windows_per_event": 6}, {"result": 600_000_000},
          source="arithmetic"),
-], asks=[Ask("1M keys of 100 bytes each, each event in 6 windows: how many bytes of state?", "result", 6e8)])
+], asks=[Ask("1M keys of 100 bytes each, each event in 6 windows: how many bytes of state?", "result", 6e8),
+    Ask("20M devices with 64 bytes of state per key and 12 copies of each event in sliding windows: how big is the "
+        "state?", "result", 15360000000),])
 def state_bytes(
     keys: float = param(**_KEYS), bytes_per_key: float = param(**_BYTES),
     windows_per_event: float = param(1.0, **_COPIES),
@@ -27,10 +29,12 @@ def state_bytes(
     return keys * bytes_per_key * windows_per_event
 
 
-@formula("stream.checkpoint_s", unit="s", cases=[
+@formula("stream.checkpoint_s", words=["upload a checkpoint"], unit="s", cases=[
     Case({"state_GB": 100, "write_GBps": 0.5}, {"result": 200.0}, source="arithmetic"),
     Case({"state_GB": 100, "write_GBps": 0.5, "incremental_ratio": 0.05}, {"result": 10.0}, source="arithmetic"),
-], asks=[Ask("How long does a full checkpoint of 100 GB of state take at 0.5 GB/s?", "result", 200)])
+], asks=[Ask("How long does a full checkpoint of 100 GB of state take at 0.5 GB/s?", "result", 200),
+    Ask("400 GB of state of which 5% changed, uploaded at 0.8 GB/s: how long does the incremental checkpoint take?",
+        "result", 25),])
 def checkpoint_s(
     state_GB: float = param(**_GB), write_GBps: float = param(words=["write", "upload", "at"], **_GBPS),
     incremental_ratio: float = param(1.0, ge=0, le=1, unit="fraction", words=["incremental", "changed", "dirty"]),
@@ -39,14 +43,19 @@ def checkpoint_s(
     return state_GB * incremental_ratio / write_GBps
 
 
-@formula("stream.catch_up_s", unit="s", cases=[
+@formula("stream.catch_up_s", words=["catch up", "caught up"], unit="s", cases=[
     Case({"backlog_s": 300, "headroom": 2.0}, {"result": 300.0}, source="arithmetic"),
     Case({"backlog_s": 300, "headroom": 1.25}, {"result": 1200.0}, source="arithmetic"),
 ], asks=[Ask("A job with a headroom of 1.5x was down and has 300 s of backlog: how long does it take to catch up?",
-             "result", 600)])
+             "result", 600),
+    Ask("The stream job was down for 12 minutes and can process 3x the incoming rate: how long until it has caught "
+        "up?", "result", 360),
+    Ask("After an outage of 10 min, how many minutes does it take to catch up with capacity for 1.25 times the load?",
+        "result", 2400),])
 def catch_up_s(
-    backlog_s: float = param(ge=0, le=1e9, unit="s", words=["backlog", "behind", "down for", "lag"]),
-    headroom: float = param(gt=0, le=1e6, unit="count", words=["headroom", "capacity", "times the load"],
+    backlog_s: float = param(ge=0, le=1e9, unit="s", words=["backlog", "behind", "down for", "lag", "outage"]),
+    headroom: float = param(gt=0, le=1e6, unit="count", words=["headroom", "capacity", "times the load", "incoming rate", "process",
+                                                               "times as fast", "faster"],
                             help="capacity as a multiple of the load"),
 ) -> float:
     """Time to work off a backlog while new events keep coming: backlog / (headroom - 1)."""
@@ -83,7 +92,8 @@ class StateSizing(Params):
 
 
 @tool("state-sizing", group="C",
-      words=["state size", "stream state", "keyed state", "checkpoint size", "recovery time", "rocksdb", "state ttl"],
+      words=["state size", "stream state", "keyed state", "checkpoint size", "recovery time", "rocksdb", "state ttl",
+             "state of a flink job", "how much state"],
       example={"keys": 1e6, "bytes_per_key": 100, "window_s": 3600, "slide_s": 60},
       cases=[
           Case({"window_s": 60, "slide_s": 10}, {"windows_per_event": 6}, source="size / slide"),
@@ -102,6 +112,8 @@ class StateSizing(Params):
               "the state at 2 GB/s?", "restore_s", 25),
           Ask("State for 10M keys with 1M new keys per day and a TTL of 7 days: how many keys are live?", "live_keys",
               17e6),
+          Ask("50 million users, 300 bytes of state each, a 1 h window that hops every 10 min and no overhead (1x): "
+              "how many GB of state?", "state_GB", 90.0),
       ])
 def state_sizing(p: StateSizing, seed: int) -> ToolResult:
     """State, checkpoint and recovery time of a stream job with keyed windows.

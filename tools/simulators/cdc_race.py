@@ -43,7 +43,7 @@ class Race(Params):
 
 @tool("cdc-race", group="C", kind="simulator",
       words=["cdc", "change data capture", "debezium", "query-based", "log-based", "trigger-based", "replication slot",
-             "ghost row", "deletes missed", "wal"],
+             "ghost row", "deletes missed", "wal", "poller", "polling", "missed changes", "updated_at"],
       example={"source": "generated", "poll_s": 10},
       cases=[
           Case({}, {"captured": 3, "captured_query": 3, "captured_trigger": 8, "captured_log": 8, "ghosts": 1,
@@ -62,6 +62,8 @@ class Race(Params):
           Ask("200 GB of free disk, 50 MB/s of write-ahead log, the connector is down: after how long is the disk "
               "full?",
               "disk_full_after_s", 4_000),
+          Ask("We poll updated_at every 10 s. 2 s insert a, 4 s update a, 6 s insert b, 9 s delete b, 12 s update a. "
+              "How many of the changes does the poller capture?", "captured", 2),
       ])
 def cdc_race(p: Race, seed: int) -> ToolResult:
     """Runs one table's changes past a poller, row triggers and a log reader, and says what each misses and why.

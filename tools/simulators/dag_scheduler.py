@@ -61,7 +61,7 @@ class _Plan:
 
 @tool("dag-scheduler", group="C", kind="simulator",
       words=["airflow", "dag", "critical path", "makespan", "scheduler", "worker slots", "workflow", "pipeline tasks",
-             "pool", "catchup", "data interval"],
+             "pool", "catchup", "data interval", "makespan", "gantt", "how long does the pipeline take"],
       example={"slots": 2},
       cases=[
           Case({"slots": 1}, {"makespan_min": 20, "critical_path_min": 11, "work_min": 20}, rel=1e-12,
@@ -86,6 +86,8 @@ class _Plan:
               "success_probability", 0.98885),
           Ask("With a schedule interval of 1440 minutes and 3 slots, how old is the oldest data when the run is done?",
               "data_age_at_end_min", 1451),
+          Ask("A takes 2 min, then B and C (4 min each, both need A), then D takes 3 min and needs B and C. How long "
+              "does the dag take with 1 worker?", "makespan_min", 13),
       ])
 def dag_scheduler(p: DagScheduler, seed: int) -> ToolResult:
     """Plays a DAG on an Airflow-like scheduler: Gantt chart, critical path, makespan, retries and age of the data.
@@ -117,8 +119,7 @@ def dag_scheduler(p: DagScheduler, seed: int) -> ToolResult:
         units={name: "min" if "_min" in name else "count" if "attempts" in name else "fraction"
                for name in values if name != "critical_tasks"},
         summary=_summary(p, values, naive["makespan_min"]),
-        formula="max(work/m, critical path) <= makespan <= work/m + (1 - 1/m) * critical path; success = (1 - "
-                "p^(r+1))^n",
+        formula="max(work/m, critical path) <= makespan <= work/m + (1 - 1/m) * critical path; success = (1 - p^(r+1))^n",
         series={"slots": list(by_slots), "makespan_min": list(by_slots.values()),
                 "linear_min": [values["work_min"] / count for count in by_slots]},
         plot=_gantt(p, plan, clean, naive["makespan_min"]),

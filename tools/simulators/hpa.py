@@ -68,7 +68,7 @@ class Pods:
 
 @tool("hpa", group="J", kind="simulator", example={"peak_rps": 2000, "startup_s": 90},
       words=["hpa", "autoscaling", "autoscaler", "scale up", "scale-down", "stabilization window", "traffic spike",
-             "overload"],
+             "overload", "load jumps", "pods start", "scale out"],
       cases=[
           Case({"peak_rps": 200}, {"overload_s": 0, "peak_replicas": 4, "lost_requests": 0.0},
                source="no change, no scaling"),

@@ -38,7 +38,7 @@ class PointInTime(Params):
 
 @tool("point-in-time-join", group="D", kind="simulator",
       words=["point-in-time", "point in time", "leakage", "leak", "as-of join", "feature join", "training set", "ttl",
-             "daily snapshot", "daily partition", "time travel", "backtest"],
+             "daily snapshot", "daily partition", "time travel", "backtest", "leak from the future", "future values"],
       example={"join": "daily-partition"},
       cases=[
           Case({"join": "as-of"}, {"joined": [10, 20, 40], "leaked_cells": 0}, source="pandas merge_asof"),
@@ -60,6 +60,8 @@ class PointInTime(Params):
               "leaked_cells", 1),
           Ask("What AUC does the served model reach when it was trained with a latest join?", "online_auc", 0.5, 0.06),
           Ask("What offline AUC does a latest join pretend on 20k users?", "offline_auc", 0.802, 0.02),
+          Ask("labels at 10:00, 14:00, 18:00; feature values: 08:00=1, 13:30=2, 14:30=3, 17:00=4. as-of join with an "
+              "ingestion lag of 1 hour: how many cells leak?", "leaked_cells", 1),
       ])
 def point_in_time_join(p: PointInTime, seed: int) -> ToolResult:
     """Joins labels with a feature's history in six ways, marks leaked cells, and compares offline with online AUC.
