@@ -13,7 +13,7 @@ _CODE = "kubernetes/pkg/controller/podautoscaler"
 
 _REPLICAS: dict[str, Any] = {"ge": 1, "le": 10**6, "unit": "replicas", "words": ["replicas", "pods", "running"]}
 _METRIC: dict[str, Any] = {"ge": 0, "le": 1e9,
-                           "words": ["metric", "usage", "utilisation", "utilization", "average", "at"]}
+                           "words": ["metric", "usage", "utilisation", "utilization", "average", "requests per pod", "cpu", "run at", "at"]}
 _TARGET: dict[str, Any] = {"ge": 1e-6, "le": 1e9, "words": ["target", "desired", "goal"]}
 _TOLERANCE: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["tolerance"]}
 
@@ -59,8 +59,8 @@ def hpa_tolerance(
 def hpa_bounded(
     replicas: int = param(**_REPLICAS), metric: float = param(**_METRIC), target: float = param(**_TARGET),
     tolerance: float = param(0.1, **_TOLERANCE),
-    min_replicas: int = param(1, ge=0, le=10**6, unit="replicas", words=["at least", "minimum", "min"]),
-    max_replicas: int = param(10, ge=1, le=10**6, unit="replicas", words=["at most", "maximum", "max"]),
+    min_replicas: int = param(1, ge=0, le=10**6, unit="count", words=["at least", "minimum", "min"]),
+    max_replicas: int = param(10, ge=1, le=10**6, unit="count", words=["at most", "maximum", "max"]),
 ) -> int:
     """Replicas with tolerance and between minReplicas and maxReplicas."""
     if min_replicas > max_replicas:
@@ -112,7 +112,7 @@ def hpa_unready(
 def hpa_scale_up_limit(
     replicas: int = param(**_REPLICAS),
     percent: int = param(100, ge=0, le=100_000, words=["percent"]),
-    pods: int = param(4, ge=0, le=10**6, unit="replicas", words=["pods per period"]),
+    pods: int = param(4, ge=0, le=10**6, unit="count", words=["pods per period"]),
 ) -> int:
     """Most replicas after one period (15 s by default) of scaling up: the larger of +percent and +pods."""
     return max(replicas + pods, math.ceil(Fraction(replicas * (100 + percent), 100)))
@@ -135,8 +135,8 @@ class HpaReplicas(Params):
     metric: float = param(200.0, **_METRIC)
     target: float = param(100.0, **_TARGET)
     tolerance: float = param(0.1, **_TOLERANCE)
-    min_replicas: int = param(1, ge=0, le=10**6, unit="replicas", words=["at least", "minReplicas", "minimum"])
-    max_replicas: int = param(100, ge=1, le=10**6, unit="replicas", words=["at most", "maxReplicas", "maximum"])
+    min_replicas: int = param(1, ge=0, le=10**6, unit="count", words=["at least", "minReplicas", "minimum"])
+    max_replicas: int = param(100, ge=1, le=10**6, unit="count", words=["at most", "maxReplicas", "maximum"])
 
 
 @tool("hpa-replicas", group="J", example={"replicas": 10, "metric": 109, "target": 100},

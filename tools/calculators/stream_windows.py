@@ -133,7 +133,7 @@ def watermark_min(
     return min(active) if active else max(inputs)
 
 
-@formula("stream.sliding_copies", words=["overlapping windows"], unit="windows", cases=[
+@formula("stream.sliding_copies", words=["overlapping windows", "how many windows", "windows belong to", "land in"], unit="windows", cases=[
     Case({"size_s": 60, "slide_s": 10}, {"result": 6}, source="size / slide"),
     Case({"size_s": 60, "slide_s": 60}, {"result": 1}, source="a tumbling window"),
     Case({"size_s": 3600, "slide_s": 60}, {"result": 60}, source="size / slide"),

@@ -26,8 +26,7 @@ class DagScheduler(Params):
     pools: str = param("", max_length=500, words=["pool", "pools"], help="slots of each pool, such as gpu=1,db=2")
     priority: Literal["downstream", "critical-path", "listed"] = param(
         "downstream", words=["priority", "weight rule"], help="downstream (descendants) is Airflow's default")
-    fail_rate: float = param(0.0, ge=0, le=0.95, unit="fraction",
-                             words=["fail", "fails", "failure rate", "failing", "flaky"])
+    fail_rate: float = param(0.0, ge=0, le=0.95, unit="fraction", words=["fail", "fails", "failure rate", "failing", "flaky"])
     retries: int = param(0, ge=0, le=20, unit="count", words=["retries", "retry"])
     retry_delay_min: float = param(5.0, ge=0, le=1_440, unit="min", words=["retry delay", "wait before a retry"])
     exponential: bool = param(False, words=["exponential", "backoff", "doubling"])

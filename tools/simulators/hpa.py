@@ -39,9 +39,9 @@ class Hpa(Params):
     stabilization_up_s: int = param(0, ge=0, le=3_600, unit="s", words=["up stabilization"])
     up_percent: int = param(100, ge=0, le=10_000, words=["up percent"],
                             help="growth in 15 s, or up_pods if that is more")
-    up_pods: int = param(4, ge=0, le=1_000, unit="replicas", words=["up pods"])
-    min_replicas: int = param(2, ge=1, le=1_000, unit="replicas", words=["minReplicas", "minimum", "at least"])
-    max_replicas: int = param(50, ge=1, le=1_000, unit="replicas", words=["maxReplicas", "maximum", "at most"])
+    up_pods: int = param(4, ge=0, le=1_000, unit="count", words=["up pods"])
+    min_replicas: int = param(2, ge=1, le=1_000, unit="count", words=["minReplicas", "minimum", "at least"])
+    max_replicas: int = param(50, ge=1, le=1_000, unit="count", words=["maxReplicas", "maximum", "at most"])
 
 
 @dataclass
