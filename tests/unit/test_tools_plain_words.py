@@ -41,6 +41,7 @@ def taken(shape: str, sentence: str) -> str | None:
     ("B takes 3 min and C takes 5 min, both need A, which takes 1 min", "B:3:A, C:5:A, A:1"),
     ("A=3min, B=2min after A, C=4min after A", "A:3, B:2:A, C:4:A"),
     ("clean needs extract and takes 10 min; extract lasts 5 min", "clean:10:extract, extract:5"),
+    ("A (3 min) -> B (5 min) -> C (9 min), and B also feeds D (2 min)", "A:3, B:5:A, C:9:B, D:2:B"),
     ("A (3 min) then B (5 min) then C (2 min); D (9 min) only needs A", "A:3, B:5:A, C:2:B, D:9:A"),
 ])
 def test_tasks_told_in_words_are_the_graph_in_short(words: str, short: str) -> None:

@@ -92,6 +92,22 @@ def backoff_s(
     return [_plain(min(retry_delay * (2**attempt if exponential else 1), cap)) for attempt in range(retries)]
 
 
+@formula("dag.total_wait_s", unit="s", words=["total wait", "wait in total", "wait in the worst case", "longest wait"], cases=[
+    Case({"retry_delay": 300, "retries": 3}, {"result": 2100}, source="300 + 600 + 1200"),
+    Case({"retry_delay": 60, "retries": 4, "exponential": False}, {"result": 240}, source="4 * 60"),
+    Case({"retry_delay": 60, "retries": 4, "max_retry_delay": 100}, {"result": 360}, source="60 + 100 + 100 + 100"),
+], asks=[
+    Ask("A retry delay of 30 s with exponential backoff and 5 retries: what is the total wait?", "result", 930),
+    Ask("Retry delay 1 minute, doubling each time, 4 retries: how long is the wait in total?", "result", 900),
+])
+def total_wait_s(
+    retry_delay: float = param(**_DELAY), retries: int = param(**_RETRIES),
+    exponential: bool = param(True, words=["exponential", "doubling", "doubles"]), max_retry_delay: float = param(0, **_CAP),
+) -> float:
+    """Seconds that a task waits if every retry is used: the sum of its waits, delay * (2^retries - 1) when they double."""
+    return _plain(sum(backoff_s(retry_delay, retries, exponential, max_retry_delay)))
+
+
 @formula("dag.backoff_range_s", unit="s", cases=[
     Case({"retry_delay": 300, "retries": 3}, {"result": [[300, 599], [600, 1199], [1200, 2399]]},
          source="Airflow: min + hash mod min"),

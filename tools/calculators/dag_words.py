@@ -47,13 +47,14 @@ class _Reading:
         """Those who come next wait for what was told before them: "after A, …", "A feeds …", or "then"."""
         if new and self.served and not joined:
             self.waiting, self.served = [], False
-        self.group = [name] if new else [*self.group, name]
-        self.row = [*self.row, name]
+        known = name in self.tasks and self.tasks[name].minutes is not None  # spoken of again: "and parse also feeds …"
+        self.group = [name] if new or known else [*self.group, name]
+        self.row = [name] if known else [*self.row, name]
         task = self.tasks.setdefault(name, _Task())
         if self.waiting:
             task.needs += self.waiting
             self.served = True
-        elif not task.needs:
+        elif not task.needs and not known:
             task.needs += [each for each in self.before if each != name]
         if name not in self.stage:
             self.stage.append(name)

@@ -186,6 +186,19 @@ def leaked(
     return leaks(at, events, join_rows(at, events, join, 0, lag_ms), lag_ms)
 
 
+@formula("feature.leaked_count", unit="rows", words=["values leak", "rows leak", "cells leak", "leak", "how many leak"], cases=[
+    Case({**_THREE, "join": "daily-partition"}, {"result": 1}, source="30 is from 02T18"),
+    Case({"labels": "09:00 and 15:00", "features": "08:00=5, 12:00=6, 16:00=7", "join": "latest"}, {"result": 2},
+         source="7 is from 16:00"),
+])
+def leaked_count(
+    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+    join: Join = param("as-of", words=["join"]), lag_h: float = param(0, **_LAG),
+) -> int:
+    """How many rows of a join hold a value that wasn't in the store at the label's time: those with event + lag > label."""
+    return sum(leaked(labels, features, join, lag_h))
+
+
 @formula("feature.auc", words=["auc"], cases=[
     Case({"labels": [0, 0, 1, 1], "scores": [0.1, 0.4, 0.35, 0.8]}, {"result": 0.75}, rel=1e-12,
          source="3 of 4 pairs in order"),

@@ -16,11 +16,11 @@ _SAYS = {"at-most-once": "buffers without replay (at most once)", "at-least-once
 
 
 class CrashLab(Params):
-    records: int = param(1_000, ge=1, le=10**9, unit="records", words=["records", "events", "messages", "rows"])
+    records: int = param(1_000, ge=1, le=10**9, unit="records", words=["records", "events", "messages", "rows", "of"])
     checkpoint_every: int = param(100, ge=1, le=10**9, unit="records",
                                   words=["checkpoint every", "checkpoints every", "checkpoint", "per checkpoint"])
     crash_after: int = param(250, ge=0, le=10**9, unit="records",
-                             words=["crash after", "crashes after", "dies after", "fails after", "crash at"])
+                             words=["crash after", "crashes after", "dies after", "died after", "after record", "fails after", "crash at"])
     crash_phase: Phase = param("between-checkpoints", words=["phase", "during", "step"],
                                help="where the job dies: between checkpoints, or at a step of the next checkpoint")
     sink: Sink = param("at-least-once", words=["sink", "guarantee", "delivery", "mode", "semantics"])
