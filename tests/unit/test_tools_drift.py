@@ -73,6 +73,8 @@ def test_the_example_on_the_page_runs(tool: Tool) -> None:
     (CONCEPT, 1, {"kind": "concept", "new_slope": -2}),
     (CONCEPT, 2, {"kind": "covariate", "shift_sd": 1.5}),
     (CONCEPT, 3, {"kind": "concept", "drift_day": 10, "label_delay_days": 14}),
+    (ADWIN, 4, {"before": 0, "after": 1, "n_before": 1_000, "clock": 64}),
+    (CONCEPT, 5, {"kind": "concept", "drift_day": 5, "label_delay_days": 10}),
     (CONCEPT, 4, {"kind": "concept", "drift_day": 20, "label_delay_days": 7}),
 ])
 def test_a_question_has_its_answer_once_its_slots_are_filled(tool: Tool, index: int, args: dict[str, Any]) -> None:

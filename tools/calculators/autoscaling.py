@@ -13,7 +13,7 @@ _CODE = "kubernetes/pkg/controller/podautoscaler"
 
 _REPLICAS: dict[str, Any] = {"ge": 1, "le": 10**6, "unit": "replicas", "words": ["replicas", "pods", "running"]}
 _METRIC: dict[str, Any] = {"ge": 0, "le": 1e9,
-                           "words": ["metric", "usage", "utilisation", "utilization", "average", "at"]}
+                           "words": ["metric", "usage", "utilisation", "utilization", "average", "requests per pod", "cpu", "run at", "at"]}
 _TARGET: dict[str, Any] = {"ge": 1e-6, "le": 1e9, "words": ["target", "desired", "goal"]}
 _TOLERANCE: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["tolerance"]}
 
@@ -37,6 +37,8 @@ def hpa(
          source=_SOURCE + "; the bare formula gives 11"),
     Case({"replicas": 10, "ratio": 1.11, "tolerance": 0.1}, {"result": 12}, source=_SOURCE),
     Case({"replicas": 10, "ratio": 0.89, "tolerance": 0.1}, {"result": 9}, source=_SOURCE),
+], asks=[
+    Ask("5 replicas and a ratio of metric over target of 1.3: how many replicas by the HPA tolerance rule?", "result", 7),
 ])
 def hpa_tolerance(
     replicas: int = param(**_REPLICAS), ratio: float = param(ge=0, le=1e9, words=["ratio", "metric over target"]),
@@ -57,8 +59,8 @@ def hpa_tolerance(
 def hpa_bounded(
     replicas: int = param(**_REPLICAS), metric: float = param(**_METRIC), target: float = param(**_TARGET),
     tolerance: float = param(0.1, **_TOLERANCE),
-    min_replicas: int = param(1, ge=0, le=10**6, unit="replicas", words=["at least", "minimum", "min"]),
-    max_replicas: int = param(10, ge=1, le=10**6, unit="replicas", words=["at most", "maximum", "max"]),
+    min_replicas: int = param(1, ge=0, le=10**6, unit="count", words=["at least", "minimum", "min"]),
+    max_replicas: int = param(10, ge=1, le=10**6, unit="count", words=["at most", "maximum", "max"]),
 ) -> int:
     """Replicas with tolerance and between minReplicas and maxReplicas."""
     if min_replicas > max_replicas:
@@ -85,7 +87,7 @@ def hpa_metrics(
     return max(answers)
 
 
-@formula("k8s.hpa_unready", unit="replicas", cases=[
+@formula("k8s.hpa_unready", words=["pods still starting", "not ready"], unit="replicas", cases=[
     Case({"ready": 4, "unready": 4, "metric": 200, "target": 100, "tolerance": 0.1}, {"result": 8},
          source=_CODE + ": pods that aren't ready count as 0% on the way up"),
     Case({"ready": 4, "unready": 2, "metric": 200, "target": 100, "tolerance": 0.1}, {"result": 8}, source=_CODE),
@@ -103,14 +105,14 @@ def hpa_unready(
     return desired(ready, unready, _exact(metric) / _exact(target), tolerance)
 
 
-@formula("k8s.hpa_scale_up_limit", unit="replicas", cases=[
+@formula("k8s.hpa_scale_up_limit", words=["scale up at most", "scale-up policy"], unit="replicas", cases=[
     Case({"replicas": 1, "percent": 100, "pods": 4}, {"result": 5}, source=_CODE + ": the larger policy wins"),
     Case({"replicas": 10, "percent": 100, "pods": 4}, {"result": 20}, source=_CODE),
 ])
 def hpa_scale_up_limit(
     replicas: int = param(**_REPLICAS),
     percent: int = param(100, ge=0, le=100_000, words=["percent"]),
-    pods: int = param(4, ge=0, le=10**6, unit="replicas", words=["pods per period"]),
+    pods: int = param(4, ge=0, le=10**6, unit="count", words=["pods per period"]),
 ) -> int:
     """Most replicas after one period (15 s by default) of scaling up: the larger of +percent and +pods."""
     return max(replicas + pods, math.ceil(Fraction(replicas * (100 + percent), 100)))
@@ -133,12 +135,13 @@ class HpaReplicas(Params):
     metric: float = param(200.0, **_METRIC)
     target: float = param(100.0, **_TARGET)
     tolerance: float = param(0.1, **_TOLERANCE)
-    min_replicas: int = param(1, ge=0, le=10**6, unit="replicas", words=["at least", "minReplicas", "minimum"])
-    max_replicas: int = param(100, ge=1, le=10**6, unit="replicas", words=["at most", "maxReplicas", "maximum"])
+    min_replicas: int = param(1, ge=0, le=10**6, unit="count", words=["at least", "minReplicas", "minimum"])
+    max_replicas: int = param(100, ge=1, le=10**6, unit="count", words=["at most", "maxReplicas", "maximum"])
 
 
 @tool("hpa-replicas", group="J", example={"replicas": 10, "metric": 109, "target": 100},
-      words=["hpa", "horizontal pod autoscaler", "autoscaler", "desired replicas", "scale to"],
+      words=["hpa", "horizontal pod autoscaler", "autoscaler", "desired replicas", "scale to",
+             "scale", "replicas wanted", "desired pods"],
       cases=[Case({"replicas": 4, "metric": 200, "target": 100}, {"replicas": 8}, source=_SOURCE),
              Case({"replicas": 3, "metric": 100, "target": 60}, {"replicas": 5}, source=_SOURCE),
              Case({"replicas": 10, "metric": 109, "target": 100}, {"replicas": 10, "without_tolerance": 11},
@@ -152,6 +155,8 @@ class HpaReplicas(Params):
               "replicas", 60),
           Ask("With maxReplicas 20, how many replicas does the HPA set for 8 pods at a usage of 500 and a target of "
               "100?", "replicas", 20),
+          Ask("hpa: 6 pods at 90% cpu, target 50%. how many replicas?", "replicas", 11),
+          Ask("replicas now 10, average cpu 54%, target 50% - to how many does the hpa scale?", "replicas", 10),
       ])
 def hpa_replicas(p: HpaReplicas, seed: int) -> ToolResult:
     """Replicas that the horizontal pod autoscaler sets for one reading of a metric.

@@ -8,15 +8,18 @@ from typing import Any
 from pydantic import AliasChoices
 
 from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.prose import SCRIPT, told
 from tools.simulators import change_capture
 
 _OPS = [[1, "I", "a", 1], [2, "I", "b", 1], [3, "U", "a", 2], [4, "U", "a", 3], [6, "D", "b", None], [7, "I", "c", 1],
         [8, "D", "c", None], [11, "I", "d", 1]]
 _LATE = [[1, "I", "a", 1], [3, "I", "b", 1, 9], [4, "U", "a", 2]]
 
+Ops = tuple[tuple[Any, ...], ...] | str
 _SCRIPT: dict[str, Any] = {"max_length": change_capture.MAX_OPERATIONS,
                            "words": ["operations", "ops", "changes", "script"],
-                           "help": "[time in s, I, U, D or T, key, value] each, with a commit time at the end if later"}
+                           "help": "[time in s, I, U, D or T, key, value] each, with a commit time at the end if later; or "
+                                   "in words, such as \"2 s insert a, 4 s update a\""}
 _IDENTITY = {
     "DEFAULT": "primary key only", "FULL": "all columns", "INDEX": "columns of the index only", "NOTHING": "nothing",
 }
@@ -27,9 +30,9 @@ _DEBEZIUM = "Debezium's PostgreSQL connector, replica identity"
     Case({"ops": _OPS}, {"captured": 8}, source="a log reader sees every operation"),
     Case({"ops": [[1, "U", "a", 1], [2, "T", None, None]]}, {"captured": 2}, source="truncate is in the log too"),
 ])
-def log(ops: tuple[tuple[Any, ...], ...] = param(**_SCRIPT)) -> dict[str, int]:
+def log(ops: Ops = told(param(**_SCRIPT), SCRIPT)) -> dict[str, int]:
     """Operations that a reader of the write-ahead log captures: all that commit."""
-    return {"captured": len(change_capture.log(change_capture.read_rows(ops)).got)}
+    return {"captured": len(change_capture.log(_read(ops)).got)}
 
 
 @formula("cdc.query_poll", cases=[
@@ -40,7 +43,7 @@ def log(ops: tuple[tuple[Any, ...], ...] = param(**_SCRIPT)) -> dict[str, int]:
     Case({"ops": _LATE, "poll_every_s": 5, "lookback_s": 2}, {"captured": 2, "missed": 1}, source="traced by hand"),
 ])
 def query_poll(
-    ops: tuple[tuple[Any, ...], ...] = param(**_SCRIPT),
+    ops: Ops = told(param(**_SCRIPT), SCRIPT),
     poll_every_s: float = param(5.0, gt=0, le=1e9, unit="s", words=["poll every", "polls every", "interval"],
                                 validation_alias=AliasChoices("poll_every_s", "poll_every", "poll_s",
                                                               "poll_interval_s")),
@@ -50,7 +53,7 @@ def query_poll(
     lookback_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["lookback", "overlap"]),
 ) -> dict[str, Any]:
     """Changes that polling by updated_at captures and misses, rows it keeps that are gone, keys it never saw."""
-    script = change_capture.read_rows(ops)
+    script = _read(ops)
     if any(not 0 <= time <= 1e9 for time in polls):
         raise ToolError("cdc.query_poll: polls must lie between 0 and 1e9 s; give the times of the polls in seconds.")
     times = sorted(round(time * 1_000) for time in polls) if polls else change_capture.poll_times(
@@ -72,9 +75,9 @@ poll = formula("cdc.poll", cases=query_poll.cases[:1])(query_poll.function)
     Case({"ops": [[1, "I", "a", 1], [2, "T", None, None]]}, {"captured": 1, "extra_writes": 1},
          source="row triggers don't fire on truncate"),
 ])
-def trigger(ops: tuple[tuple[Any, ...], ...] = param(**_SCRIPT)) -> dict[str, int]:
+def trigger(ops: Ops = told(param(**_SCRIPT), SCRIPT)) -> dict[str, int]:
     """Operations that row triggers capture (run in SQLite), and the rows that they write beside the application's."""
-    capture = change_capture.triggers(change_capture.read_rows(ops))
+    capture = change_capture.triggers(_read(ops))
     return {"captured": len(capture.got), "extra_writes": len(capture.got)}
 
 
@@ -117,10 +120,11 @@ def late_commit_missed(
     return updated_at_s <= seen_up_to_s - lookback_s
 
 
-@formula("cdc.wal_retained_GB", unit="GB", cases=[
+@formula("cdc.wal_retained_GB", words=["wal piles up", "retained wal"], unit="GB", cases=[
     Case({"wal_MBps": 20, "paused_s": 3600}, {"result": 72.0}, source="arithmetic"),
 ], asks=[Ask("A replication slot is paused for 1 h while the database writes 20 MB/s of WAL: how many GB are retained?",
-             "result", 72)])
+             "result", 72),
+    Ask("Debezium is down for 6 hours and postgres writes 15 MB/s of WAL: how much WAL piles up in GB?", "result", 324),])
 def wal_retained_GB(
     wal_MBps: float = param(ge=0, le=1e6, unit="MB/s", words=["wal", "log", "writes"]),
     paused_s: float = param(ge=0, le=1e9, unit="s", words=["paused for", "paused", "down for", "behind"]),
@@ -129,10 +133,12 @@ def wal_retained_GB(
     return wal_MBps * paused_s / 1_000
 
 
-@formula("cdc.disk_full_after_s", unit="s", cases=[
+@formula("cdc.disk_full_after_s", words=["disk full", "fills the disk"], unit="s", cases=[
     Case({"free_GB": 100, "wal_MBps": 20}, {"result": 5000.0}, source="arithmetic"),
 ], asks=[Ask("100 GB are free and the WAL grows by 20 MB/s: after how many seconds does a paused slot fill the disk?",
-             "result", 5000)])
+             "result", 5000),
+    Ask("How long until the disk is full if 500 GB are free and an abandoned replication slot keeps 25 MB/s of wal?",
+        "result", 20000),])
 def disk_full_after_s(
     free_GB: float = param(ge=0, le=1e9, unit="GB", words=["free", "disk", "free space"]),
     wal_MBps: float = param(gt=0, le=1e6, unit="MB/s", words=["wal", "log", "grows"]),
@@ -141,11 +147,13 @@ def disk_full_after_s(
     return free_GB * 1_000 / wal_MBps
 
 
-@formula("cdc.overwritten_share", unit="fraction", cases=[
+@formula("cdc.overwritten_share", words=["updates never seen", "missed updates", "overwritten between polls"], unit="fraction", cases=[
     Case({"updates_per_s": 0.1, "poll_s": 10}, {"result": math.exp(-1)}, rel=1e-12, source="1 - (1 - 1/e) / 1"),
     Case({"updates_per_s": 1, "poll_s": 60}, {"result": 59 / 60}, rel=1e-9, source="one of 60 updates a poll is seen"),
 ], asks=[Ask("A row gets 1 update per second and is polled every 60 s: which share of its updates is never seen?",
-             "result", 0.98333)])
+             "result", 0.98333),
+    Ask("A row gets 0.05 updates per second and the table is polled every 60 s: what share of updates is overwritten "
+        "before a poll sees it?", "result", 0.683262),])
 def overwritten_share(
     updates_per_s: float = param(gt=0, le=1e9, unit="rps", words=["updates per second", "updates", "update"]),
     poll_s: float = param(gt=0, le=1e9, unit="s", words=["poll", "polled every", "polls every", "interval"]),
@@ -157,3 +165,7 @@ def overwritten_share(
     """
     between = updates_per_s * poll_s
     return 1 + math.expm1(-between) / between
+
+
+def _read(ops: Ops) -> list[change_capture.Op]:
+    return change_capture.parse_script(ops) if isinstance(ops, str) else change_capture.read_rows(ops)

@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.dag_words import told_rows
+from tools.calculators.prose import DAG as SHAPE
+from tools.calculators.prose import told
 
 MAX_TASKS = 500
 EXAMPLE: dict[str, list[Any]] = {"A": [3, ""], "B": [2, "A"], "C": [4, "A"], "D": [2, "B"], "E": [3, "CD"],
@@ -16,10 +19,16 @@ EXAMPLE_TEXT = "A:3, B:2:A, C:4:A, D:2:B, E:3:C+D, F:5:A, G:1:E+F"
 
 DagSpec = dict[str, list[int | float | str | list[str]]] | str
 """{"name": [duration, parents]} with parents as a list, as text ("C, D") or, for one-letter names, run together ("CD");
-or one text "name:duration:parent+parent@pool, …"."""
+one text "name:duration:parent+parent@pool, …", or words: "A takes 2 min, then B and C (4 min each)"."""
 
-DAG: dict[str, Any] = {"max_length": 40_000, "words": ["dag", "tasks", "graph"],
-                       "help": 'tasks as {"E": [3, "CD"]} or as text "A:3, B:2:A, E:3:C+D"'}
+_DAG: dict[str, Any] = {"max_length": 40_000, "words": ["dag", "tasks", "graph"],
+                       "help": 'tasks as {"E": [3, "CD"]} or as text "A:3, B:2:A, E:3:C+D" or in words "A takes 3 min, '
+                               'B takes 2 min and needs A"'}
+
+
+def dag_param() -> Any:
+    """The parameter of everything that takes a graph."""
+    return told(param(**_DAG), SHAPE)
 
 
 @dataclass(frozen=True)
@@ -109,11 +118,13 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
     return found
 
 
-@formula("dag.critical_path", words=["critical path"], cases=[
+@formula("dag.critical_path", words=["critical path", "longest chain"], cases=[
     Case({"dag": EXAMPLE}, {"result": 11}, source="A-B-D-E-G: 3 + 2 + 2 + 3 + 1"),
     Case({"dag": EXAMPLE_TEXT}, {"result": 11}, source="the same as text"),
+], asks=[
+    Ask("What is the critical path of A:3, B:2:A, C:6:A, D:1:B+C?", "result", 10),
 ])
-def critical_path(dag: DagSpec = param(**DAG)) -> float:
+def critical_path(dag: DagSpec = dag_param()) -> float:
     """Length of the longest chain of dependent tasks: the time that no number of workers can beat."""
     return max(levels(read_dag(dag)).values())
 
@@ -121,20 +132,23 @@ def critical_path(dag: DagSpec = param(**DAG)) -> float:
 @formula("dag.critical_path_tasks", words=["tasks on the critical path"], cases=[
     Case({"dag": EXAMPLE}, {"result": ["A", "B", "D", "E", "G"]}, source="as long as A-C-E-G; the first by name"),
 ])
-def critical_path_tasks(dag: DagSpec = param(**DAG)) -> list[str]:
+def critical_path_tasks(dag: DagSpec = dag_param()) -> list[str]:
     """Names of the tasks on a critical path, from first to last (the first by name where several are as long)."""
     return longest_path(read_dag(dag))
 
 
-@formula("dag.work", cases=[Case({"dag": EXAMPLE}, {"result": 20}, source="sum of the durations")])
-def work(dag: DagSpec = param(**DAG)) -> float:
+@formula("dag.work", words=["total work", "on one worker"],
+         cases=[Case({"dag": EXAMPLE}, {"result": 20}, source="sum of the durations")], asks=[
+    Ask("Sum of the durations of the tasks A:3, B:2:A, C:4:A, D:1:B+C?", "result", 10),
+])
+def work(dag: DagSpec = dag_param()) -> float:
     """Sum of all durations: the time that one worker needs."""
     return sum(read_dag(dag).duration.values())
 
 
 @formula("dag.parallelism", cases=[Case({"dag": EXAMPLE}, {"result": 20 / 11}, rel=1e-12,
                                         source="work / critical path")])
-def parallelism(dag: DagSpec = param(**DAG)) -> float:
+def parallelism(dag: DagSpec = dag_param()) -> float:
     """Work over critical path: the largest possible speed-up, and so the number of workers beyond which none helps."""
     read = read_dag(dag)
     longest = max(levels(read).values())
@@ -147,7 +161,7 @@ def parallelism(dag: DagSpec = param(**DAG)) -> float:
     Case({"dag": EXAMPLE}, {"result": {"A": 0, "B": 0, "C": 0, "D": 0, "E": 0, "F": 2, "G": 0}},
          source="11 - 3 - level of F 6"),
 ])
-def slack(dag: DagSpec = param(**DAG)) -> dict[str, Any]:
+def slack(dag: DagSpec = dag_param()) -> dict[str, Any]:
     """How much later each task may end without delaying the whole, with as many workers as wanted."""
     read = read_dag(dag)
     level, start = levels(read), earliest(read)
@@ -158,7 +172,7 @@ def slack(dag: DagSpec = param(**DAG)) -> dict[str, Any]:
 @formula("dag.topological_order", cases=[
     Case({"dag": EXAMPLE}, {"result": ["A", "B", "C", "D", "E", "F", "G"]}, source="Kahn 1962; free tasks by name"),
 ])
-def topological_order(dag: DagSpec = param(**DAG)) -> list[str]:
+def topological_order(dag: DagSpec = dag_param()) -> list[str]:
     """The tasks in an order in which each comes after its parents; free ones by name."""
     return order(read_dag(dag))
 
@@ -166,7 +180,7 @@ def topological_order(dag: DagSpec = param(**DAG)) -> list[str]:
 @formula("dag.width", words=["most tasks at once"], cases=[
     Case({"dag": EXAMPLE}, {"result": 3}, source="B or D, C and F don't depend on each other"),
 ])
-def width(dag: DagSpec = param(**DAG)) -> int:
+def width(dag: DagSpec = dag_param()) -> int:
     """Largest number of tasks none of which depends on another (Dilworth: tasks less a largest matching)."""
     read = read_dag(dag)
     after = descendants(read)
@@ -188,7 +202,7 @@ def width(dag: DagSpec = param(**DAG)) -> int:
          source="Airflow weight_rule=downstream: own weight and those of all descendants"),
 ])
 def priority_weights(
-    dag: DagSpec = param(**DAG), weight: int = param(1, ge=1, le=1000, unit="count", words=["priority_weight"]),
+    dag: DagSpec = dag_param(), weight: int = param(1, ge=1, le=1000, unit="count", words=["priority_weight"]),
 ) -> dict[str, Any]:
     """Airflow's default priority of each task: its own weight plus that of every task after it. Durations don't
     count."""
@@ -211,6 +225,9 @@ def _table_rows(spec: Mapping[str, Sequence[Any]]) -> list[_Row]:
 
 
 def _text_rows(spec: str) -> list[_Row]:
+    """In the short notation, or told in words: minutes then, whatever unit they are told in."""
+    if (words := told_rows(spec)) is not None:
+        return [(name, int(length) if length.is_integer() else length, parents, "") for name, length, parents in words]
     rows: list[_Row] = []
     for part in filter(None, (each.strip() for each in re.split(r"[,;\n]", spec))):
         found = re.fullmatch(r"([^:@]+):\s*([0-9.eE]+)\s*(?::([^:@]*))?(?:@(.+))?", part)
@@ -219,7 +236,8 @@ def _text_rows(spec: str) -> list[_Row]:
         except ValueError:
             found = None
         if not found:
-            raise ToolError(f"dag: can't read {part!r}; write name:duration:parent+parent@pool, such as E:3:C+D.")
+            raise ToolError(f"dag: can't read {part!r}; write name:duration:parent+parent@pool, such as E:3:C+D, or "
+                            "say of each task how long it takes and what it needs.")
         rows.append((found[1].strip(), int(length) if length.is_integer() else length, found[3] or "",
                      (found[4] or "").strip()))
     return rows

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.prose import NOW, START, told
 from tools.calculators.timestamps import HOUR_MS, as_text, read_times
 
 MAX_RUNS = 1_000_000
@@ -27,7 +28,7 @@ _TIMETABLE: dict[str, Any] = {"words": ["timetable"], "help": "interval: data in
     Case({"start": "2026-01-31", "interval_h": 24, "runs": 1}, {"result": ["2026-02-01T00:00"]}, source="calendar"),
 ])
 def run_starts(
-    start: str = param(**_START), interval_h: float = param(24, **_INTERVAL),
+    start: str = told(param(**_START), START), interval_h: float = param(24, **_INTERVAL),
     runs: int = param(1, ge=1, le=MAX_LISTED, unit="count", words=["runs"]),
     timetable: Timetable = param("interval", **_TIMETABLE),
 ) -> list[str]:
@@ -46,9 +47,12 @@ def run_starts(
     Case({"start": "01T00", "now": "01T23", "interval_h": 24}, {"result": 0}, source="the first interval isn't over"),
     Case({"start": "01T00", "now": "08T12", "interval_h": 24, "timetable": "trigger"}, {"result": 8},
          source="eight midnights, the first included"),
+], asks=[
+    Ask("A daily DAG with start date 2026-01-01 is unpaused on 2026-01-11 with catchup: how many runs exist?",
+        "result", 10),
 ])
 def catchup_runs(
-    start: str = param(**_START), now: str = param(**_NOW), interval_h: float = param(24, **_INTERVAL),
+    start: str = told(param(**_START), START), now: str = told(param(**_NOW), NOW), interval_h: float = param(24, **_INTERVAL),
     catchup: bool = param(True, words=["catchup"], help="Airflow 2's default is True, Airflow 3's False"),
     timetable: Timetable = param("interval", **_TIMETABLE),
 ) -> int:

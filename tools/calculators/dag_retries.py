@@ -33,26 +33,33 @@ def success(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES),
     return [each, each**tasks, (1 - p_fail) ** tasks]
 
 
-@formula("dag.task_success", cases=[
+@formula("dag.task_success", words=["one task succeeds"], cases=[
     Case({"p_fail": 0.2, "retries": 3}, {"result": 0.9984}, rel=1e-12, source="1 - 0.2^4"),
+], asks=[
+    Ask("One task fails with probability 10% and has 2 retries. How likely is it that this task succeeds?",
+        "result", 0.999),
 ])
 def task_success(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES)) -> float:
     """Probability that one of 1 + retries attempts succeeds."""
     return 1 - p_fail ** (retries + 1)
 
 
-@formula("dag.expected_attempts", cases=[
+@formula("dag.expected_attempts", words=["attempts per task", "how many attempts"], cases=[
     Case({"p_fail": 0.2, "retries": 3}, {"result": 1.248}, rel=1e-12, source="1 + 0.2 + 0.04 + 0.008"),
     Case({"p_fail": 1.0, "retries": 3}, {"result": 4.0}, rel=1e-12, source="every attempt fails"),
+], asks=[
+    Ask("A task fails 20% of the time and has 2 retries: how many attempts does it need on average?", "result", 1.24),
 ])
 def expected_attempts(p_fail: float = param(**_FAIL), retries: int = param(**_RETRIES)) -> float:
     """Mean number of attempts of a task: 1 + p + … + p^retries."""
     return math.fsum(p_fail**attempt for attempt in range(retries + 1))
 
 
-@formula("dag.retries_needed", words=["how many retries"], cases=[
+@formula("dag.retries_needed", words=["how many retries", "retries are needed", "retries needed"], cases=[
     Case({"p_fail": 0.2, "tasks": 10, "target": 0.98}, {"result": 3}, source="2 retries give 0.9227, 3 give 0.9841"),
     Case({"p_fail": 0.05, "tasks": 100, "target": 0.99}, {"result": 3}, source="2 retries give 0.9876, 3 give 0.9994"),
+], asks=[
+    Ask("40 tasks that each fail 3% of the time: how many retries are needed for a success target of 99.9%?", "result", 3),
 ])
 def retries_needed(
     p_fail: float = param(**_FAIL), tasks: int = param(**_TASKS),
@@ -83,6 +90,22 @@ def backoff_s(
     Airflow then adds up to as much again (`dag.backoff_airflow_s`) and caps at `max_retry_delay` and at a day."""
     cap = max_retry_delay or math.inf
     return [_plain(min(retry_delay * (2**attempt if exponential else 1), cap)) for attempt in range(retries)]
+
+
+@formula("dag.total_wait_s", unit="s", words=["total wait", "wait in total", "wait in the worst case", "longest wait"], cases=[
+    Case({"retry_delay": 300, "retries": 3}, {"result": 2100}, source="300 + 600 + 1200"),
+    Case({"retry_delay": 60, "retries": 4, "exponential": False}, {"result": 240}, source="4 * 60"),
+    Case({"retry_delay": 60, "retries": 4, "max_retry_delay": 100}, {"result": 360}, source="60 + 100 + 100 + 100"),
+], asks=[
+    Ask("A retry delay of 30 s with exponential backoff and 5 retries: what is the total wait?", "result", 930),
+    Ask("Retry delay 1 minute, doubling each time, 4 retries: how long is the wait in total?", "result", 900),
+])
+def total_wait_s(
+    retry_delay: float = param(**_DELAY), retries: int = param(**_RETRIES),
+    exponential: bool = param(True, words=["exponential", "doubling", "doubles"]), max_retry_delay: float = param(0, **_CAP),
+) -> float:
+    """Seconds that a task waits if every retry is used: the sum of its waits, delay * (2^retries - 1) when they double."""
+    return _plain(sum(backoff_s(retry_delay, retries, exponential, max_retry_delay)))
 
 
 @formula("dag.backoff_range_s", unit="s", cases=[
@@ -135,7 +158,8 @@ class DagRetries(Params):
 
 
 @tool("dag-retries", group="C", example={"tasks": 10, "fail_rate": 0.2, "retries": 3},
-      words=["retries", "retry delay", "backoff", "task fails", "DAG succeeds", "flaky tasks", "airflow retries"],
+      words=["retries", "retry delay", "backoff", "task fails", "DAG succeeds", "flaky tasks", "airflow retries",
+             "dag goes green", "pipeline succeeds"],
       cases=[
           Case({"tasks": 10, "fail_rate": 0.2, "retries": 3},
                {"success_probability": 0.98411, "without_retries": 0.10737, "task_success": 0.9984}, abs=1e-5,
@@ -160,6 +184,8 @@ class DagRetries(Params):
           Ask("How many attempts does a task need on average at a failure rate of 50% and 3 retries?",
               "attempts_per_task",
               1.875),
+          Ask("12 tasks, each fails 10% of the time, 2 retries each: what is the chance that the whole airflow dag "
+              "goes green?", "success_probability", 0.988066),
       ])
 def dag_retries(p: DagRetries, seed: int) -> ToolResult:
     """What retries buy a DAG: its chance to succeed, the attempts it costs and how long a task may wait.

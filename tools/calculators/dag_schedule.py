@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.base import Case, formula, param
-from tools.calculators.dag_graph import DAG, EXAMPLE, Dag, DagSpec, descendants, levels, read_dag
+from tools.calculators.dag_graph import EXAMPLE, Dag, DagSpec, dag_param, descendants, levels, read_dag
 
 LOPSIDED: dict[str, list[Any]] = {"p": [1, ""], "q": [1, ""], "a": [1, "p"], "b": [1, "p"], "c": [1, "p"],
                                   "d": [1, "q"], "e": [1, "q"], "f": [1, "q"], "long": [8, ""]}
@@ -73,7 +73,7 @@ def makespan(dag: Dag, slots: int, key: Callable[[str], Any]) -> float:
     Case({"dag": LOPSIDED, "slots": 2}, {"result": 8}, source="by hand: the task of 8 on one slot, the rest on the "
                                                               "other"),
 ])
-def makespan_hlf(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
+def makespan_hlf(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """Time to finish with so many slots when the task with the longest path to the end goes first (a list schedule).
 
     Not always the shortest possible. For the seven-task example on 2 slots it is: A comes first, G last, and 12 would
@@ -87,7 +87,7 @@ def makespan_hlf(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> f
     Case({"dag": EXAMPLE, "slots": 2}, {"result": 13}, source="by hand"),
     Case({"dag": LOPSIDED, "slots": 2}, {"result": 12}, source="by hand: the task of 8 starts at 4; highest level: 8"),
 ])
-def makespan_airflow(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
+def makespan_airflow(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """Time to finish with so many slots under Airflow's default priority, which counts descendants, not durations."""
     read = read_dag(dag)
     return makespan(read, slots, by_weight(read))
@@ -98,7 +98,7 @@ def makespan_airflow(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) 
     Case({"dag": GRAHAM, "slots": 3}, {"result": 12}, source="Graham 1969"),
     Case({"dag": GRAHAM, "slots": 4}, {"result": 15}, source="Graham 1969: one more slot, three later"),
 ])
-def makespan_listed(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
+def makespan_listed(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """Time to finish with so many slots when ready tasks are taken in the order in which they are listed.
 
     One more slot can make it longer (Graham, SIAM J. Appl. Math. 17, 1969)."""
@@ -110,7 +110,7 @@ def makespan_listed(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -
     Case({"dag": EXAMPLE, "slots": 1}, {"result": 20}, source="max(20/1, 11)"),
     Case({"dag": EXAMPLE, "slots": 2}, {"result": 11}, source="max(20/2, 11)"),
 ])
-def lower_bound(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
+def lower_bound(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """No schedule is shorter: the larger of work / slots and the critical path."""
     read = read_dag(dag)
     return max(sum(read.duration.values()) / slots, max(levels(read).values()))
@@ -120,7 +120,7 @@ def lower_bound(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> fl
     Case({"dag": EXAMPLE, "slots": 2}, {"result": 15.5}, source="20/2 + (1 - 1/2)*11"),
     Case({"dag": EXAMPLE, "slots": 3}, {"result": 14.0}, rel=1e-12, source="20/3 + (1 - 1/3)*11"),
 ])
-def graham_bound(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> float:
+def graham_bound(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """No list schedule is longer: work/m + (1 - 1/m) * critical path, so at most 2 - 1/m times the best (Graham
     1969)."""
     read = read_dag(dag)
@@ -130,7 +130,7 @@ def graham_bound(dag: DagSpec = param(**DAG), slots: int = param(**_SLOTS)) -> f
 @formula("dag.slots_needed", cases=[
     Case({"dag": EXAMPLE}, {"result": 3}, source="makespans 20, 13, 11: the third slot reaches the critical path"),
 ])
-def slots_needed(dag: DagSpec = param(**DAG)) -> int:
+def slots_needed(dag: DagSpec = dag_param()) -> int:
     """Smallest number of slots on which the highest-level-first schedule takes no longer than the critical path."""
     read = read_dag(dag)
     longest, key = max(levels(read).values()), by_level(read)

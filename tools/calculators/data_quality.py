@@ -7,16 +7,17 @@ from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolResult, formula, param, tool
 from tools.calculators.avro_resolution import unreadable
+from tools.calculators.prose import CHANGE, told
 from tools.calculators.schema_change import pair
 
 
-@formula("schema.quarantined", unit="records", cases=[
+@formula("schema.quarantined", words=["quarantined records"], unit="records", cases=[
     Case({"change": "add without default", "records": 1_000_000, "new_share": 0.2}, {"result": 800_000.0},
          source="the new reader can't read the old 80%"),
     Case({"change": "add with default", "records": 1_000_000, "new_share": 0.2}, {"result": 0.0}, source="readable"),
 ])
 def quarantined(
-    change: str = param(max_length=200, words=["change", "schema change"]),
+    change: str = told(param(max_length=200, words=["schema change", "change"]), CHANGE),
     records: float = param(ge=0, le=1e15, unit="records", words=["records", "events", "rows"]),
     new_share: float = param(ge=0, le=1, unit="fraction", words=["new schema", "new producers", "upgraded"]),
 ) -> float:
@@ -36,7 +37,8 @@ class Quality(Params):
                                          "rejected")
     separation: float = param(3.0, ge=0, le=10, unit="count", words=["separation", "good records score", "validator"],
                               help="score of good records on average, sd 1: how well the validator tells them apart")
-    change: str = param("none", max_length=200, words=["change", "schema change"], help="none, or like int->string")
+    change: str = told(param("none", max_length=200, words=["change", "schema change"], help="none, or like int->string"),
+                       CHANGE)
     new_share: float = param(0.0, ge=0, le=1, unit="fraction", words=["new schema", "new producers"],
                              help="share of records already written with the new schema")
     bad_cost: float = param(20.0, ge=0, le=1e9, unit="USD", words=["bad record costs", "accepted bad", "per bad"])
@@ -46,7 +48,7 @@ class Quality(Params):
 
 @tool("data-quality", group="C",
       words=["data quality", "validation", "quarantine", "dead letter", "reject", "validation threshold",
-             "bad records"],
+             "bad records", "bad rows", "dirty data", "reject threshold"],
       example={"threshold": 3, "quarantine_width": 1},
       cases=[
           Case({"separation": 0, "threshold": 0, "quarantine_width": 0, "bad_share": 0.5},
@@ -67,6 +69,8 @@ class Quality(Params):
               "by new producers?", "schema_quarantined", 1.5e6),
           Ask("1M records, 2% bad: how many bad records get in at a threshold of 2 with no quarantine?",
               "bad_accepted", 455),
+          Ask("500k records of which 4% are bad, a validation threshold of 2 and no quarantine: how many good "
+              "records are rejected?", "good_rejected", 76154.5),
       ])
 def data_quality(p: Quality, seed: int) -> ToolResult:
     """Accepts, quarantines or rejects records by schema and validation score, and prices the errors of each threshold.

@@ -23,7 +23,8 @@ class DedupStore(Params):
 
 
 @tool("dedup-store", group="C",
-      words=["deduplicate", "dedup", "bloom filter", "duplicate events", "id collision", "hash collision", "exact set"],
+      words=["deduplicate", "dedup", "bloom filter", "duplicate events", "id collision", "hash collision", "exact set",
+             "dropping duplicates", "dedup window", "remember ids", "deduplication memory"],
       example={"events_per_day": 1e9, "window_days": 7, "bloom_bits_per_key": 10},
       cases=[
           Case({"bloom_bits_per_key": 10, "hashes": 7}, {"false_positive_rate": 0.008194}, abs=1e-6,
@@ -44,6 +45,8 @@ class DedupStore(Params):
           Ask("1B events per day, 0% duplicates, 10 bits per key: how many genuine events does a Bloom filter drop a "
               "day?",
               "genuine_dropped_per_day", 8.194e6),
+          Ask("2B events per day, no duplicates, remembered for 3 days in an exact set of 64 bytes per key: how many "
+              "GB?", "exact_GB", 384.0),
       ])
 def dedup_store(p: DedupStore, seed: int) -> ToolResult:
     """Memory and errors of dropping duplicate events by id within a window: an exact set against a Bloom filter.

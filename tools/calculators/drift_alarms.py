@@ -15,19 +15,26 @@ _ALPHA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction",
                           "words": ["alpha", "significance", "level", "false alarm rate"]}
 
 
-@formula("drift.fwer", unit="fraction", words=["family-wise error"], cases=[
+@formula("drift.fwer", unit="fraction", words=["family-wise error",
+             "at least one false alarm", "any false alarm", "false alarm on a day without drift"], cases=[
     Case({"features": 100, "alpha": 0.05}, {"result": 0.99408}, abs=1e-5, source="1 - 0.95**100"),
 ], asks=[
     Ask("We test 100 features for drift at alpha 0.05. What is the chance of at least one false alarm?", "result",
         0.99408),
+    Ask("We watch 40 features at alpha 1% every day. How likely is at least one false alarm on a day without drift?",
+        "result", 0.331028),
 ])
 def fwer(features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA)) -> float:
     """Chance of at least one false alarm among independent tests of features that haven't drifted: 1 - (1-alpha)**k."""
     return -math.expm1(features * math.log1p(-alpha))
 
 
-@formula("drift.expected_false_alarms", unit="count", cases=[
+@formula("drift.expected_false_alarms", words=["expected number of false alarms", "how many false alarms"], unit="count", cases=[
     Case({"features": 100, "alpha": 0.05, "checks": 24}, {"result": 120.0}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("200 features, alpha 0.05, nothing drifts: how many false alarms should we expect?", "result", 10),
+    Ask("50 columns are tested at a level of 1% in 24 checks per day: how many false alarms are there a day?",
+        "result", 12),
 ])
 def expected_false_alarms(
     features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA),
@@ -37,16 +44,20 @@ def expected_false_alarms(
     return features * alpha * checks
 
 
-@formula("drift.bonferroni", unit="fraction", cases=[
+@formula("drift.bonferroni", words=["bonferroni", "per test"], unit="fraction", cases=[
     Case({"features": 100, "alpha": 0.05}, {"result": 0.0005}, rel=1e-9, source="arithmetic"),
+], asks=[
+    Ask("What threshold per test does Bonferroni give for 25 features at 5%?", "result", 0.002),
 ])
 def bonferroni(features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA)) -> float:
     """Level for each test that keeps the chance of any false alarm at or below alpha: alpha / k, dependent or not."""
     return alpha / features
 
 
-@formula("drift.sidak", unit="fraction", cases=[
+@formula("drift.sidak", words=["sidak"], unit="fraction", cases=[
     Case({"features": 100, "alpha": 0.05}, {"result": 0.000512801}, rel=1e-6, source="1 - 0.95**0.01"),
+], asks=[
+    Ask("What is the Sidak level for each of 20 features at alpha 5%?", "result", 0.00256138),
 ])
 def sidak(features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA)) -> float:
     """Level for each of k independent tests that makes the chance of any false alarm exactly alpha."""
@@ -70,10 +81,13 @@ def benjamini_hochberg(
     return [value <= passing[-1] if passing else False for value in p]
 
 
-@formula("drift.advval_auc", cases=[
+@formula("drift.advval_auc", words=["adversarial validation", "domain classifier"], cases=[
     Case({"shift_sd": 0.2}, {"result": 0.55623}, abs=1e-5, source="Phi(d/sqrt 2)"),
     Case({"shift_sd": 0.5}, {"result": 0.63816}, abs=1e-5, source="Phi(d/sqrt 2)"),
     Case({"shift_sd": 1.0}, {"result": 0.76025}, abs=1e-5, source="Phi(d/sqrt 2)"),
+], asks=[
+    Ask("A feature shifts by 0.5 standard deviations: which AUC does adversarial validation reach at best?",
+        "result", 0.638163),
 ])
 def advval_auc(
     shift_sd: float = param(ge=0, le=100, words=["shift", "standard deviations", "sd"]),
@@ -86,8 +100,10 @@ def advval_auc(
     return NormalDist().cdf(shift_sd * math.sqrt(features / 2))
 
 
-@formula("drift.advval_shift", cases=[
+@formula("drift.advval_shift", words=["shift from an auc", "adversarial auc", "auc of", "how many standard deviations"], cases=[
     Case({"auc": 0.76025}, {"result": 1.0}, abs=1e-4, source="inverse of advval_auc"),
+], asks=[
+    Ask("Adversarial validation gives an AUC of 0.76: how many standard deviations of shift is that?", "result", 0.998863),
 ])
 def advval_shift(auc: float = param(ge=0.5, lt=1, words=["auc"])) -> float:
     """Shift in standard deviations that a classifier's AUC amounts to: sqrt 2 * Phi^-1(auc)."""
@@ -97,6 +113,8 @@ def advval_shift(auc: float = param(ge=0.5, lt=1, words=["auc"])) -> float:
 @formula("drift.iforest_c", words=["isolation forest", "path length"], cases=[
     Case({"n": 256}, {"result": 10.2448}, abs=1e-4, source="Liu, Ting and Zhou 2008, with H(i) = ln i + 0.57722"),
     Case({"n": 2}, {"result": 1.0}, source="Liu, Ting and Zhou 2012: c(2) = 1"),
+], asks=[
+    Ask("What is the mean path length c(n) of an isolation forest with a subsample of 256?", "result", 10.2448, 0.0001),
 ])
 def iforest_c(n: int = param(ge=1, le=10**12, unit="count", words=["samples", "subsample", "n"])) -> float:
     """Mean path length of an unsuccessful search in a binary search tree of n points, by which an isolation forest
@@ -106,9 +124,11 @@ def iforest_c(n: int = param(ge=1, le=10**12, unit="count", words=["samples", "s
     return 2 * (math.log(n - 1) + EULER) - 2 * (n - 1) / n
 
 
-@formula("drift.iforest_score", cases=[
+@formula("drift.iforest_score", words=["anomaly score"], cases=[
     Case({"path": 10.2448, "n": 256}, {"result": 0.5}, abs=1e-5, source="2**(-E[h]/c(n))"),
     Case({"path": 4.0, "n": 256}, {"result": 0.762895}, abs=1e-6, source="2**(-E[h]/c(n))"),
+], asks=[
+    Ask("Isolation forest with 256 samples: which anomaly score has a path length of 4?", "result", 0.762896),
 ])
 def iforest_score(
     path: float = param(ge=0, le=10**6, words=["path length", "depth"]),

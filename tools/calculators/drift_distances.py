@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 PSI_BANDS = (0.1, 0.25)
 """Credit-scoring convention: below 0.1 stable, up to 0.25 look closer, above 0.25 large. They are not significance."""
@@ -16,10 +16,13 @@ _FLOOR: dict[str, Any] = {"ge": 0.0, "le": 0.01, "unit": "fraction", "words": ["
 _SYMMETRIC = "Lin 1991, natural logarithm"
 
 
-@formula("drift.psi", words=["psi", "population stability index"], cases=[
+@formula("drift.psi", words=["psi", "population stability index", "psi between", "stability index"], cases=[
     Case({"ref": [0.2] * 5, "cur": [0.1, 0.15, 0.2, 0.25, 0.3]}, {"result": 0.135403}, abs=1e-6, source="arithmetic"),
     Case({"ref": [0.5, 0.5], "cur": [0.6, 0.4]}, {"result": 0.040547}, abs=1e-6, source="arithmetic"),
     Case({"ref": [0.5, 0.5], "cur": [0.75, 0.25]}, {"result": 0.274653}, abs=1e-6, source="arithmetic: 0.25 ln 3"),
+], asks=[
+    Ask("PSI between expected 20%, 30%, 50% and actual 10%, 30%, 60%?", "result", 0.0875469),
+    Ask("Which PSI do the histograms before: 40, 30, 30 and after: 20, 30, 50 have?", "result", 0.240795),
 ])
 def psi(
     ref: list[float] = param(words=["reference", "expected", "before"], **_SHARES),
@@ -50,7 +53,10 @@ def psi_band(psi: float = param(ge=0, le=1e6, words=["psi"])) -> str:
     return "stable" if psi < PSI_BANDS[0] else "moderate" if psi <= PSI_BANDS[1] else "large"
 
 
-@formula("drift.psi_noise", cases=[Case({"bins": 10, "n": 1000, "m": 1000}, {"result": 0.018}, rel=1e-9)])
+@formula("drift.psi_noise", words=["psi without drift", "noise of the psi"],
+         cases=[Case({"bins": 10, "n": 1000, "m": 1000}, {"result": 0.018}, rel=1e-9)], asks=[
+    Ask("How large is the PSI on average without any drift for 10 bins and 500 reference samples?", "result", 0.036),
+])
 def psi_noise(
     bins: int = param(10, ge=2, le=10_000, unit="count", words=["bins", "deciles"]),
     n: int = param(ge=1, le=10**12, unit="count", words=["reference", "samples"]),
@@ -60,9 +66,11 @@ def psi_noise(
     return (bins - 1) * (1 / n + 1 / (m or n))
 
 
-@formula("drift.psi_critical", cases=[
+@formula("drift.psi_critical", words=["psi by chance", "psi threshold"], cases=[
     Case({"bins": 10, "n": 1000, "m": 1000, "alpha": 0.05}, {"result": 0.033838}, abs=1e-6,
          source="16.919 (chi2 of 9 at 0.95) / 500"),
+], asks=[
+    Ask("Which PSI is exceeded by chance with alpha 5% for 10 bins and 1,000 samples?", "result", 0.033838),
 ])
 def psi_critical(
     bins: int = param(10, ge=2, le=10_000, unit="count", words=["bins", "deciles"]),
@@ -76,9 +84,11 @@ def psi_critical(
     return float(chi2.isf(alpha, bins - 1)) * (1 / n + 1 / (m or n))
 
 
-@formula("drift.kl", unit="nats", words=["kl", "kullback-leibler", "relative entropy"], cases=[
+@formula("drift.kl", unit="nats", words=["kl", "kullback-leibler", "relative entropy", "kl divergence"], cases=[
     Case({"p": [0.5, 0.5], "q": [0.9, 0.1]}, {"result": 0.510826}, abs=1e-6, source="arithmetic"),
     Case({"p": [0.9, 0.1], "q": [0.5, 0.5]}, {"result": 0.368064}, abs=1e-6, source="arithmetic: it is not symmetric"),
+], asks=[
+    Ask("What is the KL divergence of [0.5, 0.3, 0.2] from [0.4, 0.3, 0.3]?", "result", 0.0304788),
 ])
 def kl(
     p: list[float] = param(**_SHARES), q: list[float] = param(**_SHARES), floor: float = param(0.0, **_FLOOR),
@@ -117,8 +127,10 @@ def js(
     return [nats, math.sqrt(nats), nats / math.log(2)]
 
 
-@formula("drift.hellinger", cases=[
+@formula("drift.hellinger", words=["hellinger"], cases=[
     Case({"p": [0.5, 0.5], "q": [0.9, 0.1]}, {"result": 0.324920}, abs=1e-6, source="arithmetic"),
+], asks=[
+    Ask("What is the Hellinger distance between [0.5, 0.3, 0.2] and [0.2, 0.3, 0.5]?", "result", 0.259893),
 ])
 def hellinger(p: list[float] = param(**_SHARES), q: list[float] = param(**_SHARES)) -> float:
     """Hellinger distance of two histograms, between 0 and 1; finite with empty bins."""
@@ -127,8 +139,10 @@ def hellinger(p: list[float] = param(**_SHARES), q: list[float] = param(**_SHARE
     return math.sqrt(math.fsum((math.sqrt(x) - math.sqrt(y)) ** 2 for x, y in zip(a, b, strict=True)) / 2)
 
 
-@formula("drift.total_variation", cases=[
+@formula("drift.total_variation", words=["total variation"], cases=[
     Case({"p": [0.5, 0.5], "q": [0.9, 0.1]}, {"result": 0.4}, abs=1e-9, source="arithmetic"),
+], asks=[
+    Ask("What is the total variation between 50%, 30%, 20% and 20%, 30%, 50%?", "result", 0.3),
 ])
 def total_variation(p: list[float] = param(**_SHARES), q: list[float] = param(**_SHARES)) -> float:
     """Total variation distance, half the sum of |p - q|: the largest difference in the probability of any event."""
@@ -160,9 +174,11 @@ def chi2_test(
     return [statistic, float(chi2.sf(statistic, freedom)) if freedom else 1.0, freedom]
 
 
-@formula("drift.wasserstein", cases=[
+@formula("drift.wasserstein", words=["wasserstein", "earth mover's distance"], cases=[
     Case({"a": [0, 1, 3], "b": [5, 6, 8]}, {"result": 5.0}, abs=1e-9, source="scipy.stats.wasserstein_distance"),
     Case({"a": [0, 1], "b": [0, 1, 1]}, {"result": 1 / 6}, abs=1e-9, source="area between the two step functions"),
+], asks=[
+    Ask("What is the earth mover's distance between the samples 1, 2, 3 and 2, 4, 6?", "result", 2.0),
 ])
 def wasserstein(a: list[float] = param(**_SAMPLE), b: list[float] = param(**_SAMPLE)) -> float:
     """Earth mover's distance of two samples, in the unit of the data: the area between their distribution functions."""
@@ -175,8 +191,10 @@ def wasserstein(a: list[float] = param(**_SAMPLE), b: list[float] = param(**_SAM
     return float((np.abs(gap) * np.diff(every)).sum())
 
 
-@formula("drift.ks_statistic", cases=[
+@formula("drift.ks_statistic", words=["ks statistic of two samples", "two samples"], cases=[
     Case({"a": [1, 2, 3, 4], "b": [3, 4, 5, 6]}, {"result": 0.5}, abs=1e-12, source="by hand"),
+], asks=[
+    Ask("What is the KS statistic of the samples 1, 2, 3, 4 and 3, 4, 5, 6?", "result", 0.5),
 ])
 def ks_statistic(a: list[float] = param(**_SAMPLE), b: list[float] = param(**_SAMPLE)) -> float:
     """Kolmogorov-Smirnov D of two samples: the largest gap between their distribution functions, 0 to 1."""

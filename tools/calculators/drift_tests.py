@@ -7,7 +7,7 @@ import re
 from statistics import NormalDist
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.drift_distances import ks_statistic
 
 _D: dict[str, Any] = {"ge": 0.0, "le": 1.0, "words": ["D", "distance", "KS statistic", "gap"]}
@@ -18,8 +18,10 @@ _CURRENT = re.compile(
     r"\s*(?:sd|sigma)?\s*(?:[,;]?\s*n\s*=\s*(?P<n>\d[\d_]*))?\s*(?:,?\s*normal scores)?\s*$", re.IGNORECASE)
 
 
-@formula("drift.ks_critical", words=["critical value", "kolmogorov-smirnov"], cases=[
+@formula("drift.ks_critical", words=["critical value", "kolmogorov-smirnov", "critical ks distance"], cases=[
     Case({"alpha": 0.05, "n": 1000, "m": 1000}, {"result": 0.060736}, abs=1e-6, source="1.3581 * sqrt((n+m)/(n*m))"),
+], asks=[
+    Ask("Above which KS distance are 2,000 samples on each side drifted at alpha 1%?", "result", 0.05147),
 ])
 def ks_critical(
     alpha: float = param(0.05, **_ALPHA), n: int = param(**_N),
@@ -48,26 +50,52 @@ def ks_p(D: float = param(**_D), n: int = param(**_N),
     return _kolmogorov(D / math.sqrt(1 / n + 1 / (m or n)))
 
 
-@formula("drift.ks_n_needed", unit="count", cases=[
+@formula("drift.ks_n_needed", words=["rows needed", "how many rows until significant"], unit="count", cases=[
     Case({"D": 0.02, "alpha": 0.05}, {"result": 9223}, source="2*(1.3581/0.02)**2 rounded up"),
+], asks=[
+    Ask("From how many rows on each side is a KS statistic of 0.02 significant at alpha 5%?", "result", 9223, 0.001),
 ])
 def ks_n_needed(D: float = param(ge=1e-6, le=1, words=_D["words"]), alpha: float = param(0.05, **_ALPHA)) -> int:
     """Rows on each side from which a KS distance of D is significant: any D is, given enough rows."""
     return math.ceil(-math.log(alpha / 2) / D**2)
 
 
-@formula("drift.ks_mean_shift", cases=[
+@formula("drift.ks_mean_shift", words=["ks distance of a mean shift", "mean shifts"], cases=[
     Case({"shift_sd": 0.05}, {"result": 0.019945}, abs=1e-6, source="2*Phi(d/2) - 1"),
     Case({"shift_sd": 1.0}, {"result": 0.382925}, abs=1e-6, source="2*Phi(d/2) - 1"),
+], asks=[
+    Ask("The mean shifts by 0.4 standard deviations: how large is the KS distance of the two normals?", "result", 0.158519),
 ])
 def ks_mean_shift(shift_sd: float = param(ge=0, le=20, words=["shift", "standard deviations", "sd"])) -> float:
     """KS distance between two normal distributions whose means differ by d standard deviations: 2 Phi(d/2) - 1."""
     return 2 * NormalDist().cdf(shift_sd / 2) - 1
 
 
-@formula("drift.mean_shift_z", cases=[
+@formula("drift.ks_spread", words=["ks distance of a change of spread", "times the standard deviation", "same mean"], cases=[
+    Case({"factor": 3.0}, {"result": 0.242164}, abs=1e-6, source="largest gap of Phi(x) and Phi(x/3), at x^2 = 2 f^2 ln f / (f^2 - 1)"),
+    Case({"factor": 1.0}, {"result": 0.0}, source="the same distribution"),
+], asks=[
+    Ask("Same mean, but production has 2 times the standard deviation: how large is the KS distance?", "result", 0.161337),
+])
+def ks_spread(
+    factor: float = param(gt=0, le=1e6, words=["factor", "times the standard deviation", "spread", "wider", "times as wide"]),
+) -> float:
+    """KS distance between two normal distributions of one mean, the one f times as wide: Phi(x) - Phi(x/f) at
+    x^2 = 2 f^2 ln f / (f^2 - 1).
+
+    A t-test sees nothing of it, however many rows there are."""
+    wide = max(factor, 1 / factor)
+    if wide == 1:
+        return 0.0
+    at = math.sqrt(2 * math.log(wide) / (1 - wide**-2))
+    return NormalDist().cdf(at) - NormalDist().cdf(at / wide)
+
+
+@formula("drift.mean_shift_z", words=["z score of a mean shift"], cases=[
     Case({"shift_sd": 0.05, "n": 3_200}, {"result": 2.0}, rel=1e-9, source="d*sqrt(n/2)"),
     Case({"shift_sd": 2.0, "n": 3_200}, {"result": 80.0}, rel=1e-9, source="two standard deviations aren't two errors"),
+], asks=[
+    Ask("Which z has a mean shift of 0.1 standard deviations with 5,000 rows?", "result", 5.0),
 ])
 def mean_shift_z(
     shift_sd: float = param(ge=-100, le=100, words=["shift", "standard deviations", "effect"]), n: int = param(**_N),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 _UPDATES: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "count", "words": ["updates per hour", "changes per hour"]}
 _REFRESH: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "min", "words": ["refresh", "materialise", "every", "batch"]}
@@ -22,10 +22,14 @@ def unchanged(rate: float, longest: float) -> float:
     return -math.expm1(-mean) / mean if mean > 1e-12 else 1.0
 
 
-@formula("feature.staleness_skew", unit="fraction", words=["staleness", "stale features", "freshness"], cases=[
+@formula("feature.staleness_skew", unit="fraction", words=["staleness", "stale features", "freshness",
+             "stale value", "out of date"], cases=[
     Case({"updates_per_h": 1, "refresh_min": 60}, {"result": 0.36788}, abs=1e-5, source="1 - (1 - e^-1)/1"),
     Case({"updates_per_h": 1, "refresh_min": 0, "lag_min": 60}, {"result": 0.63212}, abs=1e-5, source="1 - e^-1"),
     Case({"updates_per_h": 0, "refresh_min": 60, "lag_min": 60}, {"result": 0.0}, source="nothing changes"),
+], asks=[
+    Ask("A feature has 4 changes per hour and the online store is refreshed every 30 min: what share of requests "
+        "gets a stale value?", "result", 0.567668),
 ])
 def staleness_skew(
     updates_per_h: float = param(**_UPDATES), refresh_min: float = param(**_REFRESH), lag_min: float = param(0, **_LAG),
@@ -40,10 +44,14 @@ def staleness_skew(
     return 1 - still * (1 - hot + hot * unchanged(updates_per_h / 3600, ttl_s))
 
 
-@formula("feature.age_s", unit="s", words=["feature age"], cases=[
+@formula("feature.age_s", unit="s", words=["feature age", "how old", "staleness of a value"], cases=[
     Case({"refresh_min": 60, "lag_min": 5}, {"mean": 2100, "longest": 3900}, source="5 + 60/2; 5 + 60 min"),
     Case({"refresh_min": 60, "lag_min": 5, "ttl_s": 300}, {"mean": 2250, "longest": 4200},
          source="and a copy of 300 s"),
+], asks=[
+    Ask("Features are materialised every 15 min, the job takes 3 min and the cache ttl is 60 s: how old can a value "
+        "get?", "longest", 1140),
+    Ask("What is the mean age of a feature refreshed every 60 min with a pipeline lag of 5 min?", "mean", 2100),
 ])
 def age_s(refresh_min: float = param(**_REFRESH), lag_min: float = param(0, **_LAG),
           ttl_s: float = param(0, **_TTL)) -> dict[str, float]:
@@ -52,9 +60,11 @@ def age_s(refresh_min: float = param(**_REFRESH), lag_min: float = param(0, **_L
     return {"mean": lag_min * 60 + refresh_min * 30 + ttl_s / 2, "longest": lag_min * 60 + refresh_min * 60 + ttl_s}
 
 
-@formula("feature.skew_rate", unit="fraction", words=["training-serving skew"], cases=[
+@formula("feature.skew_rate", unit="fraction", words=["training-serving skew", "skew rate"], cases=[
     Case({"offline": [1, 2, 3, 4], "online": [1, 2, 3.5, 4]}, {"result": 0.25}, source="one of four differs"),
     Case({"offline": [1, 2], "online": [1.05, 2], "tolerance": 0.1}, {"result": 0.0}, source="within tolerance"),
+], asks=[
+    Ask("Offline values 1, 2, 3, 4, 5 and online 1, 2, 3, 5, 5: what is the skew rate?", "result", 0.2),
 ])
 def skew_rate(
     offline: list[float] = param(min_length=1, max_length=200_000, words=["offline", "training"]),
@@ -69,8 +79,12 @@ def skew_rate(
     return sum(abs(one - other) > tolerance for one, other in zip(offline, online, strict=True)) / len(offline)
 
 
-@formula("feature.tiered_ms", unit="ms", words=["hot cold latency"], cases=[
+@formula("feature.tiered_ms", unit="ms", words=["hot cold latency", "hot tier latency", "reads hit", "mean read latency", "read latency"],
+         cases=[
     Case({"hot": 0.9, "hot_ms": 1, "cold_ms": 11}, {"result": 2.0}, rel=1e-12, source="0.9*1 + 0.1*11"),
+], asks=[
+    Ask("90% of reads hit the hot tier at 1 ms and cold reads take 20 ms: what is the mean read latency of the "
+        "feature store?", "result", 2.9),
 ])
 def tiered_ms(hot: float = param(**_HOT), hot_ms: float = param(1, words=["hot"], **_MS),
               cold_ms: float = param(10, words=["cold"], **_MS)) -> float:
@@ -78,9 +92,12 @@ def tiered_ms(hot: float = param(**_HOT), hot_ms: float = param(1, words=["hot"]
     return hot * hot_ms + (1 - hot) * cold_ms
 
 
-@formula("feature.tiered_cost", words=["hot cold cost"], cases=[
+@formula("feature.tiered_cost", words=["hot cold cost", "hot and cold storage", "monthly bill"], cases=[
     Case({"total_GB": 1000, "hot_fraction": 0.1, "hot_USD_per_GB": 5, "cold_USD_per_GB": 0.25},
          {"tiered": 750, "all_hot": 5000}, rel=1e-12, source="100*5 + 1000*0.25"),
+], asks=[
+    Ask("2 TB of features, 5% hot, memory costs $5 per GB and disk $0.25 per GB a month: what is the monthly bill?",
+        "tiered", 1000),
 ])
 def tiered_cost(
     total_GB: float = param(ge=0, le=1e9, unit="GB", words=["data", "features"]),

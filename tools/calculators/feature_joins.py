@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import AliasChoices
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.prose import FEATURES, LABELS, told
 from tools.calculators.timestamps import DAY_MS, HOUR_MS, read_times
 
 Join = Literal["as-of", "strict", "ingested", "daily-partition", "nearest", "latest"]
 
 MAX_ROWS = 2_000
+_INSIDE_DAY = re.compile(r"(?i)\b(day\s+\d+),\s*(?:at\s+)?")
 
-_LABELS: dict[str, Any] = {"min_length": 1, "max_length": MAX_ROWS, "words": ["labels", "label times"],
-                           "help": "times such as 01T12 (day 1, 12 h), dates, or hours"}
-_FEATURES: dict[str, Any] = {"max_length": MAX_ROWS, "words": ["features", "feature times"],
+_LABELS: dict[str, Any] = {"min_length": 1, "max_length": 20_000, "words": ["labels", "label times"],
+                           "help": "times such as 14:30, 01T12 (day 1, 12 h), dates, or hours"}
+_FEATURES: dict[str, Any] = {"max_length": 20_000, "words": ["features", "feature times"],
                              "help": "value by event time, such as {\"01T00\": 10}"}
 _TTL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["ttl", "tolerance", "expires"],
                         "validation_alias": AliasChoices("ttl_h", "ttl", "tolerance_h"),
@@ -28,8 +31,8 @@ _LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["lag", "inges
 _THREE: dict[str, Any] = {"labels": ["01T12", "02T12", "03T12"],
                           "features": {"01T00": 10, "02T06": 20, "02T18": 30, "03T12": 40}}
 
-Times = list[str | float]
-Features = dict[str, int | float | str | bool | None]
+Times = list[str | float] | str
+Features = dict[str, int | float | str | bool | None] | str
 
 
 def join_rows(labels: Sequence[int], events: Sequence[int], join: Join, ttl_ms: int = 0, lag_ms: int = 0) -> list[int]:
@@ -46,16 +49,43 @@ def leaks(labels: Sequence[int], events: Sequence[int], rows: Sequence[int], lag
     return [row >= 0 and events[row] + lag_ms > at for at, row in zip(labels, rows, strict=True)]
 
 
-def read_history(labels: Sequence[str | float], features: Mapping[str, Any]) -> tuple[list[int], list[int], list[Any]]:
+def label_names(labels: Sequence[str | float] | str) -> Sequence[str | float]:
+    """The times as they are written, from a list or from text ("10:00, 14:00 and 18:00")."""
+    if not isinstance(labels, str):
+        return labels
+    return [each.strip() for each in re.split(r"[,;\n]|\band\b(?!\s*$)", labels) if each.strip()]
+
+
+def feature_values(features: Mapping[str, Any] | str) -> Mapping[str, Any]:
+    """Value by event time, from a mapping or from text ("08:00=1, 13:30=2", "5 at day 1 06:00"). Raises ToolError for an entry
+    that can't be read."""
+    if not isinstance(features, str):
+        return features
+    history: dict[str, Any] = {}
+    for part in filter(None, (each.strip() for each in re.split(r"[,;\n]|\band\b", _INSIDE_DAY.sub(r"\1 ", features)))):
+        turned = re.fullmatch(r"(\S+)\s+(?:at|on|from)\s+(.+)", part)
+        when, _, value = (turned[2], "=", turned[1]) if turned else re.sub(r"\s*(?:->|→)\s*", "=", part).rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            raise ToolError(f"features: can't read {part!r}; write it like 02T06=20 or 14:30=20.") from None
+        if not abs(number) < 1e15:
+            raise ToolError(f"features: the value of {part!r} must lie between -1e15 and 1e15.")
+        history[when.strip()] = int(number) if number.is_integer() else number
+    return history
+
+
+def read_history(labels: Sequence[str | float] | str, features: Mapping[str, Any] | str) -> tuple[list[int], list[int], list[Any]]:
     """Label times, sorted event times, and the values in that order; of two values at one time the last listed
     stays."""
-    both = read_times([*labels, *features])
-    by_time = dict(zip(both[len(labels):], features.values(), strict=True))
+    names, history = label_names(labels), feature_values(features)
+    both = read_times([*names, *history])
+    by_time = dict(zip(both[len(names):], history.values(), strict=True))
     events = sorted(by_time)
-    return both[: len(labels)], events, [by_time[at] for at in events]
+    return both[: len(names)], events, [by_time[at] for at in events]
 
 
-def joined(labels: Sequence[str | float], features: Mapping[str, Any], join: Join, ttl_h: float = 0,
+def joined(labels: Times, features: Features, join: Join, ttl_h: float = 0,
            lag_h: float = 0) -> list[Any]:
     """The feature's value beside each label, None where there is none."""
     at, events, values = read_history(labels, features)
@@ -67,7 +97,7 @@ def joined(labels: Sequence[str | float], features: Mapping[str, Any], join: Joi
     Case(_THREE, {"result": [10, 20, 40]}, source="pandas merge_asof, backward"),
     Case({**_THREE, "ttl_h": 6}, {"result": [None, 20, 40]}, source="pandas merge_asof with tolerance 6 h"),
 ])
-def pit_asof(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+def pit_asof(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
              ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """Value of the feature at each label time: the last event at or before it, unless older than the TTL."""
     return joined(labels, features, "as-of", ttl_h)
@@ -76,7 +106,7 @@ def pit_asof(labels: Times = param(**_LABELS), features: Features = param(**_FEA
 @formula("feature.pit_strict", words=["strict point-in-time join"], cases=[
     Case(_THREE, {"result": [10, 20, 30]}, source="pandas merge_asof, allow_exact_matches=False"),
 ])
-def pit_strict(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+def pit_strict(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
                ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """The last event strictly before each label time: an event of the same moment may be the label's own doing."""
     return joined(labels, features, "strict", ttl_h)
@@ -86,7 +116,7 @@ def pit_strict(labels: Times = param(**_LABELS), features: Features = param(**_F
     Case({**_THREE, "ttl_h": 6}, {"result": [None, 20, 40]}, source="12 h old, 6 h old (kept), 0 h old"),
     Case({**_THREE, "ttl_h": 5}, {"result": [None, None, 40]}, source="6 h is older than 5 h"),
 ])
-def pit_ttl(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+def pit_ttl(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
             ttl_h: float = param(6, **_TTL)) -> list[Any]:
     """As-of join that drops values older than the TTL at the label time; exactly as old is kept (as pandas and Feast
     do)."""
@@ -97,7 +127,7 @@ def pit_ttl(labels: Times = param(**_LABELS), features: Features = param(**_FEAT
     Case({**_THREE, "lag_h": 1}, {"result": [10, 20, 30]}, source="the event of 03T12 arrives at 03T13"),
     Case({**_THREE, "lag_h": 8}, {"result": [10, 10, 30]}, source="the event of 02T06 arrives at 02T14"),
 ])
-def pit_ingested(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+def pit_ingested(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
                  lag_h: float = param(1, **_LAG), ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """What the online store could have served at each label time: the last event that had arrived (event time +
     lag)."""
@@ -111,7 +141,7 @@ def pit_ingested(labels: Times = param(**_LABELS), features: Features = param(**
          source="a daily snapshot carries the value on"),
 ])
 def daily_partition_join(
-    labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
     fill_forward: bool = param(False, words=["snapshot", "carried forward"],
                                help="a day without event takes the last value of the days before, as a snapshot does"),
 ) -> list[Any]:
@@ -126,7 +156,7 @@ def daily_partition_join(
 @formula("feature.latest_join", words=["latest join"], cases=[
     Case(_THREE, {"result": [40, 40, 40]}, source="what a plain join on the entity gives"),
 ])
-def latest_join(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES)) -> list[Any]:
+def latest_join(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES)) -> list[Any]:
     """The newest value beside every label, whenever it was: training on today's features."""
     return joined(labels, features, "latest")
 
@@ -135,7 +165,7 @@ def latest_join(labels: Times = param(**_LABELS), features: Features = param(**_
     Case(_THREE, {"result": [10, 20, 40]}, source="02T06 and 02T18 are as near; the earlier is taken"),
     Case({"labels": ["02T13"], "features": {"02T06": 20, "02T18": 30}}, {"result": [30]}, source="leaks by 5 h"),
 ])
-def nearest_join(labels: Times = param(**_LABELS), features: Features = param(**_FEATURES)) -> list[Any]:
+def nearest_join(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES)) -> list[Any]:
     """The value nearest in time, before or after (pandas merge_asof with direction="nearest"): it leaks."""
     return joined(labels, features, "nearest")
 
@@ -146,7 +176,7 @@ def nearest_join(labels: Times = param(**_LABELS), features: Features = param(**
     Case({**_THREE, "join": "as-of", "lag_h": 1}, {"result": [False, False, True]}, source="40 arrives at 03T13"),
 ])
 def leaked(
-    labels: Times = param(**_LABELS), features: Features = param(**_FEATURES),
+    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
     join: Join = param("as-of", words=["join"]), lag_h: float = param(0, **_LAG),
 ) -> list[bool]:
     """Which rows of a join hold a value that wasn't in the store at the label's time (event + lag later than the
@@ -156,10 +186,25 @@ def leaked(
     return leaks(at, events, join_rows(at, events, join, 0, lag_ms), lag_ms)
 
 
+@formula("feature.leaked_count", unit="rows", words=["values leak", "rows leak", "cells leak", "leak", "how many leak"], cases=[
+    Case({**_THREE, "join": "daily-partition"}, {"result": 1}, source="30 is from 02T18"),
+    Case({"labels": "09:00 and 15:00", "features": "08:00=5, 12:00=6, 16:00=7", "join": "latest"}, {"result": 2},
+         source="7 is from 16:00"),
+])
+def leaked_count(
+    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+    join: Join = param("as-of", words=["join"]), lag_h: float = param(0, **_LAG),
+) -> int:
+    """How many rows of a join hold a value that wasn't in the store at the label's time: those with event + lag > label."""
+    return sum(leaked(labels, features, join, lag_h))
+
+
 @formula("feature.auc", words=["auc"], cases=[
     Case({"labels": [0, 0, 1, 1], "scores": [0.1, 0.4, 0.35, 0.8]}, {"result": 0.75}, rel=1e-12,
          source="3 of 4 pairs in order"),
     Case({"labels": [0, 1], "scores": [0.5, 0.5]}, {"result": 0.5}, rel=1e-12, source="a tie is half a pair"),
+], asks=[
+    Ask("Labels 0, 0, 1, 1 and scores 0.1, 0.4, 0.35, 0.8: what is the AUC?", "result", 0.75),
 ])
 def auc(
     labels: list[int] = param(min_length=2, max_length=200_000, words=["labels"], help="0 or 1"),

@@ -104,7 +104,9 @@ class NodeScore(Params):
 
 
 @tool("node-score", group="J", example={"requested_cores": 2, "requested_GiB": 4, "pod_cores": 0.5, "pod_GiB": 1},
-      words=["node score", "least allocated", "most allocated", "balanced allocation", "scheduler score"],
+      words=["node score", "LeastAllocated", "MostAllocated", "BalancedAllocation", "least allocated",
+             "most allocated", "balanced allocation", "scheduler score",
+             "score of a node"],
       cases=[Case({}, {"least_allocated": 62.5, "most_allocated": 37.5, "balanced_allocation": 87.5,
                        "least_allocated_int": 62}, source="by hand: (50 + 75)/2")],
       asks=[
@@ -114,6 +116,10 @@ class NodeScore(Params):
               "most_allocated", 50),
           Ask("Score of a node by BalancedAllocation: 4 cores, 16 GiB, 2 cores requested, 4 GiB requested?",
               "balanced_allocation", 87.5),
+          Ask("node of 8 cores and 32 GiB, 2 cores requested and 16 GiB requested: what is the least allocated "
+              "score?", "least_allocated", 62.5),
+          Ask("node with 16 cores and 64 GiB, 4 cores requested and 48 GiB requested: which MostAllocated score does "
+              "it get?", "most_allocated", 50.0),
       ])
 def node_score(p: NodeScore, seed: int) -> ToolResult:
     """Scores one node as kube-scheduler does, from what its pods request and not from what they use.

@@ -11,7 +11,7 @@ class NearDuplicates(Params):
     bands: int = param(20, ge=1, le=1_000, unit="bands", words=["bands"])
     rows: int = param(5, ge=1, le=1_000, unit="rows", words=["rows", "rows per band"])
     duplicate_similarity: float = param(0.8, ge=0, le=1, unit="fraction",
-                                        words=["similarity", "duplicates are", "near-duplicates", "similar"])
+                                        words=["similarity", "jaccard", "duplicates are", "near-duplicates", "similar"])
     duplicate_pairs: float = param(1e5, ge=0, le=1e15, unit="pairs", words=["duplicate pairs", "true pairs"])
     background_similarity: float = param(0.2, ge=0, le=1, unit="fraction",
                                          words=["background", "unrelated", "other documents"])
@@ -20,7 +20,8 @@ class NearDuplicates(Params):
 
 
 @tool("near-duplicates", group="C",
-      words=["minhash", "lsh", "near-duplicate", "near duplicates", "shingles", "jaccard", "bands", "candidate pairs"],
+      words=["minhash", "lsh", "near-duplicate", "near duplicates", "shingles", "jaccard", "bands", "candidate pairs",
+             "similar documents", "candidate pair", "banding"],
       example={"bands": 50, "rows": 4},
       cases=[
           Case({"bands": 20, "rows": 5, "duplicate_similarity": 0.8, "background_similarity": 0.2},
@@ -36,6 +37,8 @@ class NearDuplicates(Params):
               "background_candidate_share", 0.00638),
           Ask("How many pairs are there among 1M documents?", "all_pairs", 499_999_500_000),
           Ask("Where is the threshold of 50 bands with 4 rows?", "scurve_threshold", 0.376),
+          Ask("minhash with 16 bands of 8 rows: what share of near-duplicates with a jaccard of 0.7 is found?",
+              "found_share", 0.613268),
       ])
 def near_duplicates(p: NearDuplicates, seed: int) -> ToolResult:
     """What banded MinHash (LSH) finds and misses among near-duplicate documents, and how many pairs it still compares.

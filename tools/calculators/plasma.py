@@ -141,7 +141,7 @@ def arrow_status(
     return next(status for first, status in ARROW_STATUS if int(found[1]) >= first)
 
 
-@formula("plasma.memory_MiB", unit="MiB", words=["memory of readers"], cases=[
+@formula("plasma.memory_MiB", unit="MiB", words=["memory of readers", "memory of all readers", "shared by processes"], cases=[
     Case({"size_MiB": 256, "readers": 10}, {"result": {"shared": 512, "copied": 2816}},
          source="the writer's own object, the store's copy; or a copy a reader"),
     Case({"size_MiB": 256, "readers": 10, "writer_frees": True}, {"result": {"shared": 256, "copied": 2560}},

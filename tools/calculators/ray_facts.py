@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 INLINE_BYTES = 100 * 1024
 """Results up to 100 KiB travel in the reply to the owner and never enter the object store."""
@@ -84,10 +84,12 @@ def object_recoverable(
     return copies_elsewhere > 0 or (origin != "put" and left > 0)
 
 
-@formula("ray.object_store_GB", unit="GB", words=["object store size"], cases=[
+@formula("ray.object_store_GB", unit="GB", words=["object store size", "default object store"], cases=[
     Case({"memory_GB": 64}, {"result": 19.2}, rel=1e-12, source=f"{_RAY}, memory-management: 30% of memory"),
     Case({"memory_GB": 1000}, {"result": 200}, rel=1e-12, source="ray_constants: at most 200 GB"),
     Case({"memory_GB": 64, "shm_GB": 8}, {"result": 8}, rel=1e-12, source="/dev/shm smaller than 30%"),
+], asks=[
+    Ask("A node has 256 GB of RAM: how big is the object store of Ray by default?", "result", 76.8),
 ])
 def object_store_GB(
     memory_GB: float = param(gt=0, le=1e6, unit="GB", words=["memory", "RAM"]),

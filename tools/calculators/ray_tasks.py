@@ -22,22 +22,28 @@ _EFFICIENCY: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["
 
 @formula("ray.task_efficiency", unit="fraction", words=["task efficiency"], cases=[
     Case({"task_ms": 1, "overhead_ms": 0.5}, {"result": 0.66667}, rel=1e-4, source="t / (t + o)"),
+], asks=[
+    Ask("What is the task efficiency of a 5 ms Ray task with 1 ms of overhead?", "result", 0.833333),
 ])
 def task_efficiency(task_ms: float = param(**_TASK), overhead_ms: float = param(**_OVERHEAD)) -> float:
     """Share of a worker's time that is work: t / (t + overhead)."""
     return task_ms / (task_ms + overhead_ms)
 
 
-@formula("ray.min_task_ms", unit="ms", cases=[
+@formula("ray.min_task_ms", words=["how long must a task be", "smallest task"], unit="ms", cases=[
     Case({"overhead_ms": 0.5, "efficiency": 0.95}, {"result": 9.5}, rel=1e-9, source="o * e / (1 - e)"),
+], asks=[
+    Ask("How long must a Ray task be for 99% efficiency with an overhead of 0.5 ms?", "result", 49.5),
 ])
 def min_task_ms(overhead_ms: float = param(**_OVERHEAD), efficiency: float = param(0.95, **_EFFICIENCY)) -> float:
     """How long a task must be for the wanted efficiency: overhead * e / (1 - e)."""
     return overhead_ms * efficiency / (1 - efficiency)
 
 
-@formula("ray.batch_size", unit="items", words=["batch tasks"], cases=[
+@formula("ray.batch_size", unit="items", words=["batch tasks", "items per task", "batch into one task"], cases=[
     Case({"task_ms": 1, "overhead_ms": 0.5, "efficiency": 0.95}, {"result": 10}, source="ceil(9.5 ms / 1 ms)"),
+], asks=[
+    Ask("Overhead is 2 ms and a task takes 1 ms: how many items must one task handle to be 90% efficient?", "result", 18),
 ])
 def batch_size(
     task_ms: float = param(**_TASK), overhead_ms: float = param(**_OVERHEAD),
@@ -47,16 +53,21 @@ def batch_size(
     return max(1, math.ceil(overhead_ms * efficiency / (1 - efficiency) / task_ms - 1e-9))
 
 
-@formula("ray.amdahl", words=["amdahl"], cases=[
+@formula("ray.amdahl", words=["amdahl", "amdahl's law", "speedup"], cases=[
     Case({"serial_fraction": 0.05, "n": 64}, {"result": 15.42}, rel=1e-3, source="1 / (0.05 + 0.95/64)"),
     Case({"serial_fraction": 0.0, "n": 64}, {"result": 64.0}, rel=1e-12, source="nothing serial"),
+], asks=[
+    Ask("By Amdahl, what is the speedup of 20 workers when 8% of the job is serial?", "result", 7.93651),
 ])
 def amdahl(serial_fraction: float = param(**_SERIAL), n: int = param(**_N)) -> float:
     """Speed-up of n workers when a share of the work is serial: 1 / (s + (1 - s)/n). Amdahl 1967."""
     return 1 / (serial_fraction + (1 - serial_fraction) / n)
 
 
-@formula("ray.amdahl_limit", cases=[Case({"serial_fraction": 0.05}, {"result": 20.0}, rel=1e-12, source="1 / s")])
+@formula("ray.amdahl_limit", words=["best possible speedup", "speedup limit", "ever"],
+         cases=[Case({"serial_fraction": 0.05}, {"result": 20.0}, rel=1e-12, source="1 / s")], asks=[
+    Ask("10% of our job is serial: what is the best speedup any number of workers could ever give us?", "result", 10),
+])
 def amdahl_limit(serial_fraction: float = param(**_SERIAL)) -> float:
     """Speed-up that no number of workers exceeds: 1 / s."""
     if not serial_fraction:
@@ -64,8 +75,10 @@ def amdahl_limit(serial_fraction: float = param(**_SERIAL)) -> float:
     return 1 / serial_fraction
 
 
-@formula("ray.gustafson", cases=[
+@formula("ray.gustafson", words=["gustafson", "scaled speedup"], cases=[
     Case({"serial_fraction": 0.05, "n": 64}, {"result": 60.85}, rel=1e-12, source="64 - 0.05 * 63"),
+], asks=[
+    Ask("By Gustafson, which scaled speedup do 32 workers give with 5% serial work?", "result", 30.45),
 ])
 def gustafson(serial_fraction: float = param(**_SERIAL), n: int = param(**_N)) -> float:
     """Scaled speed-up when the work grows with the workers: n - s*(n - 1). Gustafson 1988; s is measured on n
@@ -73,9 +86,11 @@ def gustafson(serial_fraction: float = param(**_SERIAL), n: int = param(**_N)) -
     return n - serial_fraction * (n - 1)
 
 
-@formula("ray.actor_calls_s", unit="s", words=["actor calls"], cases=[
+@formula("ray.actor_calls_s", unit="s", words=["actor calls", "calls over actors"], cases=[
     Case({"calls": 100, "call_ms": 10}, {"result": 1.0}, rel=1e-12, source="one actor runs one call at a time"),
     Case({"calls": 100, "call_ms": 10, "actors": 8}, {"result": 0.13}, rel=1e-12, source="ceil(100/8) * 10 ms"),
+], asks=[
+    Ask("A ray actor takes 5 ms per call: 3,000 calls over 4 actors, how many seconds?", "result", 3.75),
 ])
 def actor_calls_s(
     calls: int = param(ge=1, le=1_000_000_000, unit="count", words=["calls", "method calls"]),
@@ -87,8 +102,10 @@ def actor_calls_s(
     return math.ceil(calls / (actors * concurrency)) * call_ms / 1000
 
 
-@formula("ray.transfer_s", unit="s", cases=[
+@formula("ray.transfer_s", words=["move an object", "object over the network"], unit="s", cases=[
     Case({"object_MB": 1250, "nic_Gbps": 10}, {"result": 1.0}, rel=1e-12, source="1.25e9 B * 8 / 1e10"),
+], asks=[
+    Ask("How long does a 500 MB object take over a 10 Gbit/s network to another node?", "result", 0.4),
 ])
 def transfer_s(
     object_MB: float = param(ge=0, le=1e9, unit="MB", words=["object", "objects"]),
@@ -98,9 +115,11 @@ def transfer_s(
     return object_MB * 8 / (nic_Gbps * 1000)
 
 
-@formula("ray.spill", cases=[
+@formula("ray.spill", words=["spilled to disk"], cases=[
     Case({"objects_GB": 30, "store_GB": 10, "spill_MBps": 500}, {"spilled_GB": 20, "write_s": 40, "round_trip_s": 80},
          rel=1e-12, source="what doesn't fit is written, and read again when needed"),
+], asks=[
+    Ask("120 GB of objects but the object store is 80 GB: how many GB are spilled?", "spilled_GB", 40),
 ])
 def spill(
     objects_GB: float = param(ge=0, le=1e9, unit="GB", words=["objects", "data"]),
@@ -124,7 +143,8 @@ class RaySpeedup(Params):
 
 
 @tool("ray-speedup", group="C", example={"task_ms": 1, "overhead_ms": 0.5, "workers": 64},
-      words=["speedup", "amdahl", "task overhead", "tiny tasks", "ray tasks", "fine-grained", "scales", "batch size"],
+      words=["speedup", "amdahl", "task overhead", "tiny tasks", "ray tasks", "fine-grained", "scales", "batch size",
+             "parallel tasks"],
       cases=[
           Case({"task_ms": 1, "overhead_ms": 0.5}, {"efficiency": 0.66667}, rel=1e-4, source="t / (t + o)"),
           Case({"serial_fraction": 0.05, "workers": 64}, {"amdahl_speedup": 15.42}, rel=1e-3, source="Amdahl"),
@@ -140,6 +160,9 @@ class RaySpeedup(Params):
           Ask("10,000 tasks of 1 ms with an overhead of 0.5 ms on 64 workers: how long does it take?", "time_s",
               0.2355),
           Ask("What is the efficiency when each takes 10 ms and scheduling costs 0.5 ms?", "efficiency", 0.95238),
+          Ask("i launch 5,000 ray tasks of 20 ms each with 1 ms overhead per task on 50 cores, how long does the "
+              "whole thing take in seconds?", "time_s", 2.1),
+          Ask("What speedup do 128 workers reach at best when 2% of the work is serial?", "amdahl_speedup", 36.1582),
       ])
 def ray_speedup(p: RaySpeedup, seed: int) -> ToolResult:
     """Speed-up of many small tasks: what the overhead of each and the serial part leave of it.

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 from tools.calculators.avro_resolution import PRIMITIVES, unreadable
+from tools.calculators.prose import CHANGE, told
 from tools.calculators.schema_change import COMMON, pair
 
 _AVRO = "Avro specification, schema resolution; fastavro 1.13 agrees"
@@ -31,7 +32,7 @@ _SCHEMA: dict[str, Any] = {"words": ["schema"], "help": "an Avro schema, as JSON
     Case({"change": "required->optional", "direction": "forward"}, {"result": False}, source=_AVRO),
 ])
 def avro_readable(
-    change: str = param(**_CHANGE),
+    change: str = told(param(**_CHANGE), CHANGE),
     direction: Literal["backward", "forward", "full"] = param(
         "backward", words=["direction", "compatibility"],
         help="backward: new readers, old data; forward: old readers, new data"),
@@ -69,7 +70,7 @@ def avro_compatible(
     Case({"change": "rename without alias"},
          {"backward": False, "forward": False, "full": False, "upgrade_first": "neither"}, source=_AVRO),
 ])
-def compatibility(change: str = param(**_CHANGE)) -> dict[str, Any]:
+def compatibility(change: str = told(param(**_CHANGE), CHANGE)) -> dict[str, Any]:
     """Backward, forward and full compatibility of an Avro schema change, and which side has to be upgraded first."""
     before, after = pair(change)
     backward, forward = unreadable(before, after) is None, unreadable(after, before) is None
@@ -79,8 +80,8 @@ def compatibility(change: str = param(**_CHANGE)) -> dict[str, Any]:
 
 
 class Evolution(Params):
-    change: str = param("int->long", max_length=200, words=["change", "schema change"],
-                        help="like add with default, rename without alias, int->long, remove enum symbol")
+    change: str = told(param(max_length=200, words=["schema change", "change"],
+                             help="like add with default, rename without alias, int->long"), CHANGE)
     upgrade_first: Literal["consumers", "producers"] = param("producers",
                                                              words=["first", "upgrade first", "upgraded first"])
     events_per_s: float = param(1_000.0, ge=0, le=1e9, unit="rps",
@@ -96,7 +97,7 @@ class Evolution(Params):
 
 @tool("schema-evolution", group="C",
       words=["schema evolution", "schema change", "avro", "backward compatible", "forward compatible",
-             "schema registry"],
+             "schema registry", "breaking change", "upgrade order"],
       example={"change": "add without default", "upgrade_first": "consumers"},
       cases=[
           Case({"change": "int->long"}, {"backward": True, "forward": False, "unreadable_events": 7.2e6}, rel=1e-12,

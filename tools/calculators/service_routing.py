@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 Mode = Literal["iptables", "ipvs", "nftables"]
 
@@ -29,13 +29,17 @@ def l4_grpc_imbalance(
     pods).
 
     Every request of a connection goes to the pod that the connection was opened to. Random choice reaches fewer on
-    average: see `lb.expected_pods_used`."""
-    return {"pods_used": min(connections, pods)}
+    average, n (1 - (1 - 1/n)**c), the second value."""
+    return {"pods_used": min(connections, pods), "expected_pods_used": expected_pods_used(connections, pods)}
 
 
-@formula("lb.expected_pods_used", unit="replicas", cases=[
+@formula("lb.expected_pods_used", words=["at least one connection", "pods get a connection", "pods used on average"], unit="replicas",
+         cases=[
     Case({"connections": 1, "pods": 10}, {"result": 1.0}, rel=1e-12, source="n*(1 - (1 - 1/n)**c)"),
     Case({"connections": 10, "pods": 10}, {"result": 6.513216}, abs=1e-6, source="n*(1 - (1 - 1/n)**c)"),
+], asks=[
+    Ask("20 grpc connections over 8 pods through an L4 balancer: how many pods get at least one connection on "
+        "average?", "result", 7.44633),
 ])
 def expected_pods_used(connections: int = param(**_CONNECTIONS), pods: int = param(**_PODS)) -> float:
     """Pods that get at least one of c connections on average when each goes to a random pod: n (1 - (1 - 1/n)**c)."""
@@ -44,9 +48,11 @@ def expected_pods_used(connections: int = param(**_CONNECTIONS), pods: int = par
     return -pods * math.expm1(connections * math.log1p(-1 / pods))
 
 
-@formula("lb.chance_of_idle_pod", unit="fraction", cases=[
+@formula("lb.chance_of_idle_pod", words=["pod gets nothing", "idle pod"], unit="fraction", cases=[
     Case({"connections": 2, "pods": 2}, {"result": 0.5}, rel=1e-9, source="both connections to one pod"),
     Case({"connections": 10, "pods": 10}, {"result": 0.999637}, abs=1e-6, source="1 - 10!/10**10"),
+], asks=[
+    Ask("5 connections are spread at random over 3 pods: what is the chance that some pod stays idle?", "result", 0.382716),
 ])
 def chance_of_idle_pod(
     connections: int = param(ge=0, le=100_000, unit="count", words=_CONNECTIONS["words"]),
@@ -89,7 +95,7 @@ def iptables_shares(
     return shares
 
 
-@formula("lb.rules_walked", unit="count", cases=[
+@formula("lb.rules_walked", words=["rules walked"], unit="count", cases=[
     Case({"services": 5_000, "pods": 10, "mode": "iptables"}, {"result": 2506.0}, source="(5000+1)/2 + (10+1)/2"),
     Case({"services": 5_000, "pods": 10, "mode": "nftables"}, {"result": 2.0}, source="two map look-ups"),
     Case({"services": 5_000, "pods": 10, "mode": "ipvs"}, {"result": 2.0}, source="hash look-up, then the scheduler"),
@@ -103,7 +109,7 @@ def rules_walked(
     return (services + 1) / 2 + (pods + 1) / 2 if mode == "iptables" else 2.0
 
 
-@formula("lb.rules_worst", unit="count", cases=[
+@formula("lb.rules_worst", words=["rules in the worst case"], unit="count", cases=[
     Case({"services": 5_000, "pods": 10, "mode": "iptables"}, {"result": 5_010}, source="the last of both lists"),
 ])
 def rules_worst(
@@ -113,7 +119,7 @@ def rules_worst(
     return services + pods if mode == "iptables" else 2
 
 
-@formula("lb.rules_total", unit="count", cases=[
+@formula("lb.rules_total", words=["iptables rules in total"], unit="count", cases=[
     Case({"services": 5_000, "pods": 10, "mode": "iptables"}, {"result": 155_000}, source="5000*(1 + 10 + 2*10)"),
     Case({"services": 5_000, "pods": 10, "mode": "ipvs"}, {"result": 55_000}, source="5000*(1 + 10)"),
 ])

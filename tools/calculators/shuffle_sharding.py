@@ -49,7 +49,7 @@ def apf_squish(
     return squished[0] if isinstance(elephants, int) else squished
 
 
-@formula("k8s.apf_entropy_bits", unit="bits", cases=[
+@formula("k8s.apf_entropy_bits", words=["hash bits", "entropy of the hand"], unit="bits", cases=[
     Case({"hand": 8, "queues": 64}, {"result": 48}, source="ceil(log2(64*63*...*57))"),
     Case({"hand": 12, "queues": 32}, {"result": 57}, source="ceil(log2(32*31*...*21))"),
 ])
@@ -60,8 +60,10 @@ def apf_entropy_bits(hand: int = param(**_HAND), queues: int = param(**_QUEUES))
     return (math.perm(queues, hand) - 1).bit_length()
 
 
-@formula("k8s.apf_max_queued", unit="requests", cases=[
+@formula("k8s.apf_max_queued", words=["queued requests of one flow"], unit="requests", cases=[
     Case({"hand": 8, "queue_length": 50}, {"result": 400}, source="kubernetes.io: handSize * queueLengthLimit"),
+], asks=[
+    Ask("How many requests can one flow have waiting with a hand size of 6 and a queue length of 50?", "result", 300),
 ])
 def apf_max_queued(
     hand: int = param(**_HAND),
@@ -71,8 +73,10 @@ def apf_max_queued(
     return hand * queue_length
 
 
-@formula("k8s.apf_occupied", unit="count", cases=[
+@formula("k8s.apf_occupied", words=["queues occupied", "queues taken"], unit="count", cases=[
     Case({"hand": 8, "queues": 64, "elephants": 4}, {"result": 26.4844}, abs=1e-4, source="64*(1 - (1 - 8/64)**4)"),
+], asks=[
+    Ask("How many of 64 queues do 4 elephants with a hand size of 8 occupy on average?", "result", 26.4844),
 ])
 def apf_occupied(
     hand: int = param(**_HAND), queues: int = param(**_QUEUES), elephants: int = param(**_ELEPHANTS),
@@ -97,7 +101,7 @@ class ShuffleSharding(Params):
 
 @tool("apf-shuffle-sharding", group="J", example={"hand_size": 12, "queues": 32, "elephants": 16},
       words=["api priority and fairness", "apf", "shuffle sharding", "shuffle-sharding", "hand size", "noisy neighbour",
-             "mouse and elephants", "squished"],
+             "mouse and elephants", "squished", "mouse", "squish probability"],
       cases=[
           Case({"hand_size": 8, "queues": 64, "elephants": 16}, {"squish_probability": 0.35935114681123076}, rel=1e-9,
                source=_TABLE),
@@ -114,6 +118,8 @@ class ShuffleSharding(Params):
           Ask("With 64 queues and 16 elephants, which hand size is safest?", "best_hand_size", 3),
           Ask("How many requests can one flow queue up with a hand size of 8 and a queue length of 50?", "max_queued",
               400),
+          Ask("What is the probability that a mouse gets squished with 128 queues, a hand size of 6 and 10 "
+              "elephants?", "squish_probability", 0.00262178),
       ])
 def apf_shuffle_sharding(p: ShuffleSharding, seed: int) -> ToolResult:
     """How often a small client of the API server is squished by big ones, given the hand size and number of queues.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
@@ -18,7 +18,9 @@ _GB: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "GB", "words": ["state", "ch
 @formula("stream.state_bytes", unit="bytes", cases=[
     Case({"keys": 1_000_000, "bytes_per_key": 100, "windows_per_event": 6}, {"result": 600_000_000},
          source="arithmetic"),
-], asks=[Ask("1M keys of 100 bytes each, each event in 6 windows: how many bytes of state?", "result", 6e8)])
+], asks=[Ask("1M keys of 100 bytes each, each event in 6 windows: how many bytes of state?", "result", 6e8),
+    Ask("20M devices with 64 bytes of state per key and 12 copies of each event in sliding windows: how big is the "
+        "state?", "result", 15360000000),])
 def state_bytes(
     keys: float = param(**_KEYS), bytes_per_key: float = param(**_BYTES),
     windows_per_event: float = param(1.0, **_COPIES),
@@ -27,10 +29,12 @@ def state_bytes(
     return keys * bytes_per_key * windows_per_event
 
 
-@formula("stream.checkpoint_s", unit="s", cases=[
+@formula("stream.checkpoint_s", words=["upload a checkpoint"], unit="s", cases=[
     Case({"state_GB": 100, "write_GBps": 0.5}, {"result": 200.0}, source="arithmetic"),
     Case({"state_GB": 100, "write_GBps": 0.5, "incremental_ratio": 0.05}, {"result": 10.0}, source="arithmetic"),
-], asks=[Ask("How long does a full checkpoint of 100 GB of state take at 0.5 GB/s?", "result", 200)])
+], asks=[Ask("How long does a full checkpoint of 100 GB of state take at 0.5 GB/s?", "result", 200),
+    Ask("400 GB of state of which 5% changed, uploaded at 0.8 GB/s: how long does the incremental checkpoint take?",
+        "result", 25),])
 def checkpoint_s(
     state_GB: float = param(**_GB), write_GBps: float = param(words=["write", "upload", "at"], **_GBPS),
     incremental_ratio: float = param(1.0, ge=0, le=1, unit="fraction", words=["incremental", "changed", "dirty"]),
@@ -39,14 +43,33 @@ def checkpoint_s(
     return state_GB * incremental_ratio / write_GBps
 
 
-@formula("stream.catch_up_s", unit="s", cases=[
+@formula("stream.restore_s", unit="s", words=["restore", "restoring", "read the state back"], cases=[
+    Case({"state_GB": 600, "restore_GBps": 1.5}, {"result": 400.0}, source="arithmetic"),
+], asks=[
+    Ask("Restoring 600 GB of state at 1.5 GB/s takes how long?", "result", 400),
+    Ask("How many seconds does it take to read back a checkpoint of 90 GB at 0.6 GB/s after a crash?", "result", 150),
+])
+def restore_s(
+    state_GB: float = param(**_GB), restore_GBps: float = param(words=["restore", "download", "read back", "at"], **_GBPS),
+) -> float:
+    """Time to read a state back after a crash: all of it / bandwidth, however small the last incremental checkpoint was."""
+    return state_GB / restore_GBps
+
+
+@formula("stream.catch_up_s", words=["catch up", "caught up"], unit="s", cases=[
     Case({"backlog_s": 300, "headroom": 2.0}, {"result": 300.0}, source="arithmetic"),
     Case({"backlog_s": 300, "headroom": 1.25}, {"result": 1200.0}, source="arithmetic"),
 ], asks=[Ask("A job with a headroom of 1.5x was down and has 300 s of backlog: how long does it take to catch up?",
-             "result", 600)])
+             "result", 600),
+    Ask("The stream job was down for 12 minutes and can process 3x the incoming rate: how long until it has caught "
+        "up?", "result", 360),
+    Ask("After an outage of 10 min, how many minutes does it take to catch up with capacity for 1.25 times the load?",
+        "result", 2400),])
 def catch_up_s(
-    backlog_s: float = param(ge=0, le=1e9, unit="s", words=["backlog", "behind", "down for", "lag"]),
-    headroom: float = param(gt=0, le=1e6, unit="count", words=["headroom", "capacity", "times the load"],
+    backlog_s: float = param(ge=0, le=1e9, unit="s", words=["backlog", "behind", "down for", "lag", "outage"]),
+    headroom: float = param(gt=0, le=1e6, unit="count", words=["headroom", "capacity", "times the load", "the load", "incoming rate",
+                                                               "process",
+                                                               "times as fast", "faster"],
                             help="capacity as a multiple of the load"),
 ) -> float:
     """Time to work off a backlog while new events keep coming: backlog / (headroom - 1)."""
@@ -63,6 +86,8 @@ class StateSizing(Params):
     window_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["window", "windows", "window size", "long"])
     slide_s: float = param(10.0, gt=0, le=1e9, unit="s", words=["slide", "slides", "every", "hop"],
                            help="as long as the window: tumbling")
+    windows: Literal["sliding", "tumbling"] = param("sliding", words=["kind of window"],
+                                                    help="tumbling: one copy of each event, whatever the slide")
     overhead: float = param(1.1, ge=1, le=10, unit="count", words=["overhead", "amplification"],
                             help="space that the state store takes over its live bytes")
     new_keys_per_day: float = param(0.0, ge=0, le=1e12, unit="keys", words=["new keys", "new keys a day", "per day"],
@@ -83,7 +108,8 @@ class StateSizing(Params):
 
 
 @tool("state-sizing", group="C",
-      words=["state size", "stream state", "keyed state", "checkpoint size", "recovery time", "rocksdb", "state ttl"],
+      words=["state size", "stream state", "keyed state", "checkpoint size", "recovery time", "rocksdb", "state ttl",
+             "state of a flink job", "how much state"],
       example={"keys": 1e6, "bytes_per_key": 100, "window_s": 3600, "slide_s": 60},
       cases=[
           Case({"window_s": 60, "slide_s": 10}, {"windows_per_event": 6}, source="size / slide"),
@@ -91,6 +117,8 @@ class StateSizing(Params):
                                                                   "restore_s": 0.6}, rel=1e-9, source="arithmetic"),
           Case({"keys": 1, "bytes_per_key": 100, "window_s": 60, "slide_s": 60, "overhead": 1, "new_keys_per_day": 1e6,
                 "ttl_days": 7}, {"live_keys": 7_000_001}, source="arithmetic"),
+          Case({"keys": 1e6, "bytes_per_key": 100, "windows": "tumbling"}, {"windows_per_event": 1, "state_GB": 0.11,
+                                                                            "without_overhead_GB": 0.1}, rel=1e-9, source="one copy"),
       ],
       asks=[
           Ask("60 s windows sliding every 10 s over 10M keys of 200 bytes each, with an overhead of 1: how many GB of "
@@ -102,6 +130,8 @@ class StateSizing(Params):
               "the state at 2 GB/s?", "restore_s", 25),
           Ask("State for 10M keys with 1M new keys per day and a TTL of 7 days: how many keys are live?", "live_keys",
               17e6),
+          Ask("50 million users, 300 bytes of state each, a 1 h window that hops every 10 min and no overhead (1x): "
+              "how many GB of state?", "state_GB", 90.0),
       ])
 def state_sizing(p: StateSizing, seed: int) -> ToolResult:
     """State, checkpoint and recovery time of a stream job with keyed windows.
@@ -121,6 +151,8 @@ def state_sizing(p: StateSizing, seed: int) -> ToolResult:
     >>> round(state_sizing(StateSizing(keys=1e6, bytes_per_key=100, overhead=1), 0).values["state_GB"], 9)
     0.6
     """
+    if p.windows == "tumbling":
+        p = p.model_copy(update={"slide_s": p.window_s})
     if p.slide_s > p.window_s:
         raise ToolError(f"state-sizing: slide_s is {p.slide_s:g}, longer than the window of {p.window_s:g} s; make it "
                         f"at "
@@ -129,23 +161,24 @@ def state_sizing(p: StateSizing, seed: int) -> ToolResult:
     live = p.keys + p.new_keys_per_day * (min(p.ttl_days, p.horizon_days) if p.ttl_days else p.horizon_days)
     state_GB = live * p.bytes_per_key * copies * p.overhead / 1e9
     upload_s = checkpoint_s(state_GB, p.write_GBps, p.incremental_ratio)
-    restore_s = state_GB / p.restore_GBps
-    behind_s = p.checkpoint_interval_s + upload_s + p.detection_s + restore_s
-    caught_up_s = catch_up_s(behind_s, p.headroom) + p.detection_s + restore_s if p.headroom > 1 else None
+    reading_s = state_GB / p.restore_GBps
+    behind_s = p.checkpoint_interval_s + upload_s + p.detection_s + reading_s
+    caught_up_s = catch_up_s(behind_s, p.headroom) + p.detection_s + reading_s if p.headroom > 1 else None
     naive_GB = p.keys * p.bytes_per_key / 1e9
     return ToolResult(
         tool="state-sizing",
         values={"windows_per_event": round(copies, 9), "live_keys": live, "state_GB": state_GB,
-                "checkpoint_GB": state_GB * p.incremental_ratio, "checkpoint_s": upload_s,
-                "checkpoint_duty": upload_s / p.checkpoint_interval_s, "restore_s": restore_s,
+                "without_overhead_GB": state_GB / p.overhead, "checkpoint_GB": state_GB * p.incremental_ratio, "checkpoint_s": upload_s,
+                "checkpoint_duty": upload_s / p.checkpoint_interval_s, "restore_s": reading_s,
                 "worst_lag_s": behind_s, "caught_up_after_s": caught_up_s},
-        units={"windows_per_event": "windows", "live_keys": "keys", "state_GB": "GB", "checkpoint_GB": "GB",
+        units={"windows_per_event": "windows", "live_keys": "keys", "state_GB": "GB",
+               "without_overhead_GB": "GB", "checkpoint_GB": "GB",
                "checkpoint_s": "s", "checkpoint_duty": "fraction", "restore_s": "s", "worst_lag_s": "s",
                "caught_up_after_s": "s"},
         naive={"state_GB": naive_GB, "restore_s": naive_GB / p.restore_GBps},
         summary=f"{state_GB:.4g} GB of state: {live:,.0f} keys in {copies:.4g} windows each; keys times bytes alone "
                 f"would be "
-        f"{naive_GB:.4g} GB. A checkpoint takes {upload_s:.3g} s, a restore {restore_s:.3g} s, "
+        f"{naive_GB:.4g} GB. A checkpoint takes {upload_s:.3g} s, a restore {reading_s:.3g} s, "
         + (f"and the job has caught up {caught_up_s:,.0f} s after a crash at worst." if caught_up_s is not None else
            "and without capacity above its load the job never catches up."),
         formula="state = live keys * bytes * window/slide * overhead; checkpoint = state * changed share / write; "

@@ -99,10 +99,12 @@ def session(
     return _listed(times, sessions(times, watermark_after(times, bound_ms), gap_ms, lateness_ms), ends=True)
 
 
-@formula("stream.watermark", unit="ms", cases=[
+@formula("stream.watermark", words=["watermark"], unit="ms", cases=[
     Case({"events_ms": [1000, 12000, 11000], "bound_ms": 2000}, {"result": 9999}, source=_FLINK),
 ], asks=[Ask("The largest timestamp so far is 12000 ms and the out-of-orderness bound is 2000 ms: what is the "
-             "watermark?", "result", 9999)])
+             "watermark?", "result", 9999),
+    Ask("Events with timestamps 1000, 12000 and 9000 ms were seen and the watermark delay is 3000 ms. Where is the "
+        "watermark?", "result", 8999),])
 def watermark(
     events_ms: tuple[int, ...] = param(**_EVENTS | {"words": ["events", "timestamp", "largest timestamp", "seen"]}),
     bound_ms: int = param(0, **_BOUND),
@@ -131,14 +133,15 @@ def watermark_min(
     return min(active) if active else max(inputs)
 
 
-@formula("stream.sliding_copies", unit="windows", cases=[
+@formula("stream.sliding_copies", words=["overlapping windows", "how many windows", "windows belong to", "land in"], unit="windows", cases=[
     Case({"size_s": 60, "slide_s": 10}, {"result": 6}, source="size / slide"),
     Case({"size_s": 60, "slide_s": 60}, {"result": 1}, source="a tumbling window"),
     Case({"size_s": 3600, "slide_s": 60}, {"result": 60}, source="size / slide"),
     Case({"size_s": 60, "slide_s": 25}, {"result": 2.4}, rel=1e-12,
          source="size / slide: 2 or 3 windows, 2.4 on average"),
 ], asks=[Ask("60 s windows that slide every 10 s: in how many windows does each event land?", "result", 6),
-         Ask("An hourly window that hops by a minute: how many copies of each event are kept?", "result", 60)])
+         Ask("An hourly window that hops by a minute: how many copies of each event are kept?", "result", 60),
+    Ask("Sliding windows of 1 minute with a slide of 15 seconds: how many windows does each click land in?", "result", 4),])
 def sliding_copies(
     size_s: float = param(gt=0, le=1e9, unit="s", words=["window", "windows", "size", "long"]),
     slide_s: float = param(gt=0, le=1e9, unit="s", words=["slide", "every", "hop", "hops", "step"]),
@@ -183,15 +186,21 @@ def is_late(
 
 
 @formula("stream.result_needs_ms", unit="ms", cases=[
-    Case({"end_ms": 10_000, "bound_ms": 2000}, {"result": 12_000}, source=_FLINK)])
+    Case({"end_ms": 10_000, "bound_ms": 2000}, {"result": 12_000}, source=_FLINK)], asks=[
+    Ask("A window ends at 10 s and the out-of-orderness bound is 2 s. Up to which event time must the stream get "
+        "before the first result?", "result", 12000),
+])
 def result_needs_ms(end_ms: int = param(words=["window ends", "end"], **_TIME),
                     bound_ms: int = param(0, **_BOUND)) -> int:
     """Event time to be seen before a window [.., end) gives its first result: end + bound, lateness or not."""
     return end_ms + bound_ms
 
 
-@formula("stream.state_kept_until_ms", unit="ms", cases=[
-    Case({"end_ms": 10_000, "bound_ms": 2000, "lateness_ms": 3000}, {"result": 15_000}, source=_FLINK)])
+@formula("stream.state_kept_until_ms", words=["state kept until"], unit="ms", cases=[
+    Case({"end_ms": 10_000, "bound_ms": 2000, "lateness_ms": 3000}, {"result": 15_000}, source=_FLINK)], asks=[
+    Ask("A window ends at 60 s, the watermark bound is 5 s, allowed lateness 30 s: until which event time is its "
+        "state kept?", "result", 95000),
+])
 def state_kept_until_ms(
     end_ms: int = param(words=["window ends", "end"], **_TIME), bound_ms: int = param(0, **_BOUND),
     lateness_ms: int = param(0, **_LATENESS),

@@ -101,7 +101,8 @@ class Adwin(Params):
 
 
 @tool("adwin", group="I", kind="simulator", example={"before": 0, "after": 1},
-      words=["adwin", "adaptive window", "adaptive windowing", "streaming drift", "detection delay", "change detector"],
+      words=["adwin", "adaptive window", "adaptive windowing", "streaming drift", "detection delay", "change detector",
+             "notices the change", "how soon does adwin notice"],
       cases=[
           Case({"before": 0, "after": 1}, {"first_detection": 1023, "delay": 23, "detections": [1023]},
                source="river 0.26.1, which checks every 32 samples"),
@@ -115,6 +116,8 @@ class Adwin(Params):
               "delay?", "delay", 23),
           Ask("How many samples late is ADWIN when the clock is 1 and the error rate goes from 0 to 1?", "delay", 9),
           Ask("An error rate steps from 0 to 1 and ADWIN checks every 300 samples: what is the delay?", "delay", 199),
+          Ask("ADWIN checks every 64 samples and the stream jumps from 0 to 1 at sample 1000: how many samples until "
+              "it notices?", "delay", 23),
       ])
 def adwin(p: Adwin, seed: int) -> ToolResult:
     """Feeds river's ADWIN a stream whose mean steps or ramps, and shows when it notices and what its window does.

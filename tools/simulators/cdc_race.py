@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
+from tools.calculators.prose import SCRIPT, told
 from tools.simulators.change_capture import CAUSES, Capture, Op, log, parse_script, poll, poll_times, replica, triggers
 
 _SCRIPT = "1 I a 1; 2 I b 1; 3 U a 2; 4 U a 3; 6 D b; 7 I c 1; 8 D c; 11 I d 1"
@@ -15,8 +16,9 @@ _SAYS = {"query": "Polling by updated_at", "trigger": "The triggers", "log": "Th
 
 class Race(Params):
     source: Literal["script", "generated"] = param("script", words=["source", "changes from"])
-    script: str = param(_SCRIPT, max_length=500_000, words=["script", "operations", "ops"],
-                        help="TIME OP KEY VALUE commit=TIME entries, OP one of I, U, D, T; used when source is script")
+    script: str = told(param(_SCRIPT, max_length=500_000, words=["script", "operations", "ops"],
+                             help="TIME OP KEY VALUE commit=TIME entries, OP one of I, U, D, T or insert, update, delete, "
+                                  "truncate; used when source is script"), SCRIPT)
     method: Literal["query", "trigger", "log"] = param("query", words=["method", "cdc", "capture by"])
     poll_s: float = param(5.0, ge=0.001, le=1e7, unit="s",
                           words=["poll", "polls every", "polled every", "poll interval"])
@@ -41,7 +43,7 @@ class Race(Params):
 
 @tool("cdc-race", group="C", kind="simulator",
       words=["cdc", "change data capture", "debezium", "query-based", "log-based", "trigger-based", "replication slot",
-             "ghost row", "deletes missed", "wal"],
+             "ghost row", "deletes missed", "wal", "poller", "polling", "missed changes", "updated_at"],
       example={"source": "generated", "poll_s": 10},
       cases=[
           Case({}, {"captured": 3, "captured_query": 3, "captured_trigger": 8, "captured_log": 8, "ghosts": 1,
@@ -60,6 +62,8 @@ class Race(Params):
           Ask("200 GB of free disk, 50 MB/s of write-ahead log, the connector is down: after how long is the disk "
               "full?",
               "disk_full_after_s", 4_000),
+          Ask("We poll updated_at every 10 s. 2 s insert a, 4 s update a, 6 s insert b, 9 s delete b, 12 s update a. "
+              "How many of the changes does the poller capture?", "captured", 2),
       ])
 def cdc_race(p: Race, seed: int) -> ToolResult:
     """Runs one table's changes past a poller, row triggers and a log reader, and says what each misses and why.

@@ -22,7 +22,10 @@ MAX_OPERATIONS = 20_000
 MAX_POLLS = 200_000
 
 _WORDS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T"}
-_ENTRY = re.compile(r"(?P<at>\d+(?:\.\d+)?)\s+(?P<kind>[A-Za-z]+)(?:\s+(?P<rest>.*))?")
+_ENTRY = re.compile(r"(?:(?:and|then|at)\s+)*(?P<at>\d+(?::\d{2}){1,2}|\d+(?:\.\d+)?)\s*(?:(?:seconds?|secs?|s)\b)?\s*:?\s*"
+                    r"(?P<kind>[A-Za-z]+)(?:\s+(?:(?:row|key|of)\s+)?(?P<rest>.*))?", re.IGNORECASE)
+_ENDS = re.compile(r"[;\n]|(?:,|\.\s|\b(?:and|then)\b)\s*(?=(?:(?:and|then|at)\s+)*\d+(?:[.:]\d+)*\s*(?:s|secs?|seconds?)?\s*:?\s*"
+                   r"(?:insert|update|delete|truncate))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,13 +64,16 @@ class Replica:
 def parse_script(text: str) -> list[Op]:
     """Reads `TIME OP KEY [VALUE] [commit=TIME]` entries between semicolons or line breaks, in seconds, in commit order.
 
-    OP is I, U, D or T (insert, update, delete, truncate). Raises ToolError naming the first entry that isn't one.
+    OP is I, U, D or T (insert, update, delete, truncate); written out, a comma parts entries too ("2 s insert a, 4 s update
+    a"), and times of the day count from midnight. Raises ToolError naming the first entry that isn't one.
 
     >>> [op.commit for op in parse_script("3 U a 2 commit=9; 4 I b 1")]
     [4000, 9000]
+    >>> [(op.at, op.kind, op.key) for op in parse_script("2 s insert a, then at 4 s delete a")]
+    [(2000, 'I', 'a'), (4000, 'D', 'a')]
     """
     rows = []
-    for entry in (part.strip() for part in re.split(r"[;\n]", text)):
+    for entry in (part.strip(" ,.") for part in _ENDS.split(text)):
         if not entry:
             continue
         match = _ENTRY.fullmatch(entry)
@@ -75,7 +81,9 @@ def parse_script(text: str) -> list[Op]:
             raise ToolError(f"The operation {entry[:40]!r} is not TIME OP KEY VALUE; write it like 3 U a 2 or 6 D b.")
         rest, _, commit = (match["rest"] or "").partition("commit=")
         key, _, value = rest.strip().partition(" ")
-        rows.append([match["at"], match["kind"], key, value.strip() or None, *([commit.strip()] if commit else [])])
+        hours, minutes, seconds = ([*match["at"].split(":"), "0"] if ":" in match["at"] else ["0", "0", match["at"]])[:3]
+        at = int(hours) * 3_600 + int(minutes) * 60 + float(seconds)
+        rows.append([at, match["kind"], key, value.strip() or None, *([commit.strip()] if commit else [])])
     return read_rows(rows)
 
 

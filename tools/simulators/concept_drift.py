@@ -97,9 +97,12 @@ def decision(
     return [seen["x_drift"], seen["prediction_drift"], seen["true_mae"], seen["dle_mae"]]
 
 
-@formula("drift.expected_mae", cases=[
+@formula("drift.expected_mae", words=["mean absolute error"], cases=[
     Case({"bias": 0.0, "sd": 1.0}, {"result": 0.797885}, abs=1e-6, source="sqrt(2/pi)"),
     Case({"bias": 4.0, "sd": 1.0}, {"result": 4.000014}, abs=1e-6, source="mean of a folded normal"),
+], asks=[
+    Ask("A prediction is off by 2 on average under noise with an sd of 1: what is the expected mean absolute error?",
+        "result", 2.01698),
 ])
 def expected_mae(
     bias: float = param(ge=-1e9, le=1e9, words=["bias", "off by"]),
@@ -131,7 +134,7 @@ class ConceptDrift(Params):
 
 @tool("concept-or-data-drift", group="I", kind="simulator", example={"kind": "covariate"},
       words=["concept drift", "data drift", "direct loss estimation", "dle", "nanny model", "nannyml", "label delay",
-             "performance estimation"],
+             "performance estimation", "labels come late", "delayed labels"],
       cases=[
           Case({"kind": "none"}, {"true_mae": 0.72, "dle_mae": 0.72, "verdict": "no drift"}, abs=0.06,
                source="own world"),
@@ -150,6 +153,8 @@ class ConceptDrift(Params):
               "alarm?", "labels_alarm_day", 24),
           Ask("Concept drift starts on day 20 with a label delay of 7 days. When does the labelled loss show it?",
               "labels_alarm_day", 27),
+          Ask("Concept drift begins on day 5 and labels come in 10 days late: on which day do the labels show it?",
+              "labels_alarm_day", 15),
       ])
 def concept_or_data_drift(p: ConceptDrift, seed: int) -> ToolResult:
     """Shows which of four monitors moves under data drift and which under concept drift, and when labels tell.

@@ -16,11 +16,11 @@ _SAYS = {"at-most-once": "buffers without replay (at most once)", "at-least-once
 
 
 class CrashLab(Params):
-    records: int = param(1_000, ge=1, le=10**9, unit="records", words=["records", "events", "messages", "rows"])
+    records: int = param(1_000, ge=1, le=10**9, unit="records", words=["records", "events", "messages", "rows", "of"])
     checkpoint_every: int = param(100, ge=1, le=10**9, unit="records",
                                   words=["checkpoint every", "checkpoints every", "checkpoint", "per checkpoint"])
     crash_after: int = param(250, ge=0, le=10**9, unit="records",
-                             words=["crash after", "crashes after", "dies after", "fails after", "crash at"])
+                             words=["crash after", "crashes after", "dies after", "died after", "after record", "fails after", "crash at"])
     crash_phase: Phase = param("between-checkpoints", words=["phase", "during", "step"],
                                help="where the job dies: between checkpoints, or at a step of the next checkpoint")
     sink: Sink = param("at-least-once", words=["sink", "guarantee", "delivery", "mode", "semantics"])
@@ -38,7 +38,8 @@ class CrashLab(Params):
 
 @tool("crash-lab", group="C", kind="simulator",
       words=["exactly once", "at least once", "at most once", "crash", "checkpoint", "two-phase commit", "duplicates",
-             "lost records", "idempotent sink", "replay"],
+             "lost records", "idempotent sink", "replay",
+             "restart from the last checkpoint", "at-least-once", "at-most-once", "exactly-once"],
       example={"sink": "two-phase-commit", "crash_phase": "before-commit", "downtime_s": 1200},
       cases=[
           Case({}, {"rows": 1050, "duplicates": 50, "lost": 0, "executions": 1050, "rows_at_most_once": 950,
@@ -62,6 +63,12 @@ class CrashLab(Params):
               "duplicates_at_least_once", 700),
           Ask("A two-phase-commit sink takes 100 records per second and makes a checkpoint every 6,000 records that "
               "takes 2 s: how long at worst until a row is visible?", "visibility_worst_s", 62),
+          Ask("at most once delivery, checkpoint every 200 records, 1000 records in total, crash after 450: how many "
+              "records are gone for good?", "lost_at_most_once", 50),
+          Ask("Flink checkpoints every 500 records and crashed after 1,730 of 4,000 records. At-least-once: how many "
+              "rows are duplicated?", "duplicates_at_least_once", 230),
+          Ask("2,000 records, a checkpoint every 300 records and a crash after 1,000: how many records does an "
+              "at-most-once sink lose?", "lost_at_most_once", 100),
       ])
 def crash_lab(p: CrashLab, seed: int) -> ToolResult:
     """Kills a checkpointed stream job at a chosen step and counts rows, duplicates and losses at every kind of sink.

@@ -12,21 +12,21 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, par
 from tools.calculators.dag_graph import EXAMPLE_TEXT, Dag, levels, longest_path, read_dag
 from tools.calculators.dag_retries import AIRFLOW_CAP_S, success
 from tools.calculators.dag_schedule import by_level, by_listing, by_weight
+from tools.calculators.prose import DAG, told
 
 MAX_ATTEMPTS = 120_000
 MINUTE_MS = 60_000
 
 
 class DagScheduler(Params):
-    dag: str = param(EXAMPLE_TEXT, max_length=20_000, words=["dag", "tasks", "graph"],
-                     help="name:minutes:parent+parent@pool, separated by commas; parents and pool may be left out")
+    dag: str = told(param(EXAMPLE_TEXT, max_length=20_000, words=["dag", "tasks", "graph"],
+                          help="name:minutes:parent+parent@pool, separated by commas, or in words"), DAG)
     slots: int = param(2, ge=1, le=1_000, unit="count",
                        words=["slots", "workers", "parallelism", "worker slots", "at once", "executors"])
     pools: str = param("", max_length=500, words=["pool", "pools"], help="slots of each pool, such as gpu=1,db=2")
     priority: Literal["downstream", "critical-path", "listed"] = param(
         "downstream", words=["priority", "weight rule"], help="downstream (descendants) is Airflow's default")
-    fail_rate: float = param(0.0, ge=0, le=0.95, unit="fraction",
-                             words=["fail", "fails", "failure rate", "failing", "flaky"])
+    fail_rate: float = param(0.0, ge=0, le=0.95, unit="fraction", words=["fail", "fails", "failure rate", "failing", "flaky"])
     retries: int = param(0, ge=0, le=20, unit="count", words=["retries", "retry"])
     retry_delay_min: float = param(5.0, ge=0, le=1_440, unit="min", words=["retry delay", "wait before a retry"])
     exponential: bool = param(False, words=["exponential", "backoff", "doubling"])
@@ -60,7 +60,7 @@ class _Plan:
 
 @tool("dag-scheduler", group="C", kind="simulator",
       words=["airflow", "dag", "critical path", "makespan", "scheduler", "worker slots", "workflow", "pipeline tasks",
-             "pool", "catchup", "data interval"],
+             "pool", "catchup", "data interval", "makespan", "gantt", "how long does the pipeline take"],
       example={"slots": 2},
       cases=[
           Case({"slots": 1}, {"makespan_min": 20, "critical_path_min": 11, "work_min": 20}, rel=1e-12,
@@ -85,6 +85,8 @@ class _Plan:
               "success_probability", 0.98885),
           Ask("With a schedule interval of 1440 minutes and 3 slots, how old is the oldest data when the run is done?",
               "data_age_at_end_min", 1451),
+          Ask("A takes 2 min, then B and C (4 min each, both need A), then D takes 3 min and needs B and C. How long "
+              "does the dag take with 1 worker?", "makespan_min", 13),
       ])
 def dag_scheduler(p: DagScheduler, seed: int) -> ToolResult:
     """Plays a DAG on an Airflow-like scheduler: Gantt chart, critical path, makespan, retries and age of the data.
@@ -116,8 +118,7 @@ def dag_scheduler(p: DagScheduler, seed: int) -> ToolResult:
         units={name: "min" if "_min" in name else "count" if "attempts" in name else "fraction"
                for name in values if name != "critical_tasks"},
         summary=_summary(p, values, naive["makespan_min"]),
-        formula="max(work/m, critical path) <= makespan <= work/m + (1 - 1/m) * critical path; success = (1 - "
-                "p^(r+1))^n",
+        formula="max(work/m, critical path) <= makespan <= work/m + (1 - 1/m) * critical path; success = (1 - p^(r+1))^n",
         series={"slots": list(by_slots), "makespan_min": list(by_slots.values()),
                 "linear_min": [values["work_min"] / count for count in by_slots]},
         plot=_gantt(p, plan, clean, naive["makespan_min"]),

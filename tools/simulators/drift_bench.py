@@ -44,7 +44,8 @@ class Bench(Params):
 
 @tool("drift-bench", group="I", kind="simulator", example={"shift": "variance", "sd_factor": 3, "n": 1000},
       words=["data drift", "drift test", "psi", "kolmogorov-smirnov", "ks test", "population stability index",
-             "jensen-shannon", "covariate shift", "adversarial validation", "p-value"],
+             "jensen-shannon", "covariate shift", "adversarial validation", "p-value",
+             "drift monitor", "which tests fire"],
       cases=[
           Case({"shift": "mean", "shift_sd": 0.2}, {"auc_best": 0.55623}, abs=1e-5, source="Phi(d/sqrt 2)"),
           Case({"shift": "mean", "shift_sd": 1.0}, {"auc_best": 0.76025}, abs=1e-5, source="Phi(d/sqrt 2)"),

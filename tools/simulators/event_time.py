@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
+from tools.calculators.prose import EVENTS, told
 from tools.simulators.event_trace import Lag, Stream, generate, parse_events
 from tools.simulators.sessions import sessions
 from tools.simulators.windows import BEFORE_ALL, Ints, Outcome, fixed, watermark_of_inputs
@@ -17,8 +18,9 @@ _FLINK = "Flink's rules: watermark = largest time - bound - 1; fire at end - 1; 
 
 class EventTime(Params):
     source: Literal["list", "generated"] = param("list", words=["source", "events from"])
-    events: str = param(_TRACE, max_length=200_000, words=["events", "timestamps", "trace"],
-                        help="TIME@ARRIVAL#INPUT entries in order of arrival, in ms; used when source is list")
+    events: str = told(param(_TRACE, max_length=200_000, words=["events", "timestamps", "trace"],
+                             help="TIME@ARRIVAL#INPUT entries in order of arrival, in ms or like 3s or 10:03; used when source is "
+                                  "list"), EVENTS)
     window: Literal["tumbling", "sliding", "session"] = param("tumbling",
                                                               words=["window type", "window", "kind of window"])
     size_s: float = param(10.0, ge=0.001, le=1e7, unit="s", words=["window", "windows", "size", "tumbling", "long"])
@@ -44,7 +46,7 @@ class EventTime(Params):
 
 @tool("event-time", group="C", kind="simulator",
       words=["watermark", "event time", "late events", "allowed lateness", "tumbling window", "sliding window",
-             "session window", "out of order", "idle partition", "windows fire"],
+             "session window", "out of order", "idle partition", "windows fire", "dropped as late", "windows close"],
       example={"bound_s": 5, "lateness_s": 5},
       cases=[
           Case({}, {"fired": 2, "refired": 0, "late_events": 3}, source=_FLINK),

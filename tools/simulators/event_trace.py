@@ -19,8 +19,11 @@ MAX_TIME_MS = 10**12
 
 Lag = Literal["none", "uniform", "exponential", "pareto"]
 
-_TIME = r"-?\d[\d_]*(?:\.\d+)?\s*(?:ms|s|min|m|h)?"
+_TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?|-?\d[\d_]*(?:\.\d+)?\s*(?:ms|s|min|m|h)?"
 _ENTRY = re.compile(rf"(?P<at>{_TIME})(?:\s*@\s*(?P<arrival>{_TIME}))?(?:\s*#\s*(?P<input>\d+))?")
+_SPOKEN = ((r"\s*\b(?:and|then)\b\s*,?", ", "), (r"\bmilliseconds?\b", "ms"), (r"\bsec(?:ond)?s?\b", "s"),
+           (r"\bmin(?:ute)?s\b|\bminute\b", "min"), (r"\bhours?\b", "h"))
+_SHARED = re.compile(r"-?[\d_.]+(?:\s*[,;\n]\s*-?[\d_.]+)+\s*(ms|s|min|m|h)")
 _UNIT_MS = {"ms": 1, "s": 1_000, "min": 60_000, "m": 60_000, "h": 3_600_000, "": 1}
 
 
@@ -42,21 +45,27 @@ class Stream:
 def parse_events(text: str, inputs: int) -> Stream:
     """Reads `TIME[@ARRIVAL][#INPUT]` entries between commas, semicolons or blanks, in order of arrival.
 
-    Times are milliseconds unless they end in s, min or h. Without an arrival an event arrives when it happens, or with
-    the one before it if that came later; without an input (counted from 1) events take turns. Raises ToolError naming
-    the first entry that isn't one.
+    Times are milliseconds unless they end in s, min or h ("1, 4 and 3 s" are seconds) or are times of the day (10:03, or
+    10:03:20). Without an arrival an event arrives when it happens, or with the one before it if that came later; without
+    an input (counted from 1) events take turns. Raises ToolError naming the first entry that isn't one.
 
     >>> parse_events("1000, 4s, 3s@4.5s#1", 1).arrivals.tolist()
     [1000, 4000, 4500]
+    >>> parse_events("10:00, 10:03 and 10:04:30", 1).times.tolist()
+    [36000000, 36180000, 36270000]
     """
+    for spoken, short in _SPOKEN:
+        text = re.sub(spoken, short, text, flags=re.IGNORECASE)
+    if (shared := _SHARED.fullmatch(text.strip())) is not None:
+        text = re.sub(r"(?<=[\d.])\s*(?=[,;\n])", shared[1], text)
     times: list[int] = []
     arrivals: list[int] = []
     through: list[int] = []
     for entry in (part for part in re.split(r"[,;\n]|(?<=[\dsmh])\s+(?=-?\d)", text) if part.strip()):
         match = _ENTRY.fullmatch(entry.strip())
         if match is None:
-            raise ToolError(f"The event {entry.strip()[:40]!r} is not TIME@ARRIVAL#INPUT; write it like 1000, 4s or "
-                            f"3s@5s#1.")
+            raise ToolError(f"The event {entry.strip()[:40]!r} is not TIME@ARRIVAL#INPUT; write it like 1000, 4s, "
+                            f"10:03 or 3s@5s#1.")
         time = _milliseconds(match["at"])
         arrival = _milliseconds(match["arrival"]) if match["arrival"] else max(time, arrivals[-1] if arrivals else time)
         if max(abs(time), abs(arrival)) > MAX_TIME_MS or (arrivals and arrival < arrivals[-1]):
@@ -93,6 +102,9 @@ def generate(rate: float, duration_s: float, lag: Lag, mean_lag_ms: float, input
 
 
 def _milliseconds(text: str) -> int:
+    if ":" in text:
+        parts = [float(part) for part in text.split(":")]
+        return round(sum(part * 60.0 ** (2 - place) for place, part in enumerate(parts)) * 1_000)
     number, unit = re.sub(r"[a-z\s_]", "", text), re.sub(r"[^a-z]", "", text)
     return round(float(number) * _UNIT_MS[unit])
 

@@ -44,7 +44,7 @@ class FeatureSkew(Params):
 
 @tool("feature-skew", group="D", kind="simulator",
       words=["skew", "training-serving skew", "online", "offline", "feature store", "stale features", "staleness",
-             "freshness", "hot", "cold", "tiering", "materialise"],
+             "freshness", "hot", "cold", "tiering", "materialise", "training serving skew", "features out of date"],
       example={"mismatch": "none", "updates_per_h": 1, "refresh_min": 60},
       cases=[
           Case({"updates_per_h": 1, "refresh_min": 60, "lag_min": 0, "hot_fraction": 0}, {"expected_skew_rate": 0.36788,
@@ -71,6 +71,8 @@ class FeatureSkew(Params):
           Ask("500M entities of 2,000 bytes, 10% hot: what does the feature store cost a month?", "cost_USD_per_month",
               750),
           Ask("What would it cost to keep 500M entities of 2000 bytes all in memory?", "all_hot_USD_per_month", 5000),
+          Ask("No hot tier (hot fraction 0%), lag 0 min, refreshed every 20 min, 3 updates per hour: what share of "
+              "requests sees an old value?", "expected_skew_rate", 0.367879),
       ])
 def feature_skew(p: FeatureSkew, seed: int) -> ToolResult:
     """Online/offline skew of a feature from staleness and from different transforms, and what hot and cold tiers cost.

@@ -39,9 +39,9 @@ class Hpa(Params):
     stabilization_up_s: int = param(0, ge=0, le=3_600, unit="s", words=["up stabilization"])
     up_percent: int = param(100, ge=0, le=10_000, words=["up percent"],
                             help="growth in 15 s, or up_pods if that is more")
-    up_pods: int = param(4, ge=0, le=1_000, unit="replicas", words=["up pods"])
-    min_replicas: int = param(2, ge=1, le=1_000, unit="replicas", words=["minReplicas", "minimum", "at least"])
-    max_replicas: int = param(50, ge=1, le=1_000, unit="replicas", words=["maxReplicas", "maximum", "at most"])
+    up_pods: int = param(4, ge=0, le=1_000, unit="count", words=["up pods"])
+    min_replicas: int = param(2, ge=1, le=1_000, unit="count", words=["minReplicas", "minimum", "at least"])
+    max_replicas: int = param(50, ge=1, le=1_000, unit="count", words=["maxReplicas", "maximum", "at most"])
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Pods:
 
 @tool("hpa", group="J", kind="simulator", example={"peak_rps": 2000, "startup_s": 90},
       words=["hpa", "autoscaling", "autoscaler", "scale up", "scale-down", "stabilization window", "traffic spike",
-             "overload"],
+             "overload", "load jumps", "pods start", "scale out"],
       cases=[
           Case({"peak_rps": 200}, {"overload_s": 0, "peak_replicas": 4, "lost_requests": 0.0},
                source="no change, no scaling"),

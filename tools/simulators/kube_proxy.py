@@ -35,7 +35,7 @@ class KubeProxy(Params):
 
 @tool("kube-proxy-vs-l7", group="J", kind="simulator", example={"clients": 4, "connections_per_client": 2},
       words=["kube-proxy", "l7 load balancer", "layer 7", "layer 4", "grpc load balancing", "http/2", "keep-alive",
-             "iptables", "ipvs", "nftables", "uneven load", "hot pod"],
+             "iptables", "ipvs", "nftables", "uneven load", "hot pod", "connection imbalance"],
       cases=[
           Case({"clients": 1, "connections_per_client": 1, "pods": 10}, {
               "pods_used": 1, "idle_pods": 9, "imbalance": 10.0, "l7_pods_used": 10}, rel=1e-9,
@@ -54,6 +54,8 @@ class KubeProxy(Params):
           Ask("10 clients each open one connection to 10 pods. How many pods are used on average?",
               "expected_pods_used", 6.5132),
           Ask("What is the worst number of iptables rules for 20,000 services with 50 pods?", "rules_worst", 20_050),
+          Ask("kube-proxy iptables, 2,000 services, 20 pods each: how many rules does a new connection walk in the "
+              "worst case?", "rules_worst", 2020),
       ])
 def kube_proxy_vs_l7(p: KubeProxy, seed: int) -> ToolResult:
     """Sends requests through kube-proxy and through a layer 7 balancer and compares the load of each pod.

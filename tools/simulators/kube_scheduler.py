@@ -48,7 +48,7 @@ class Scheduler(Params):
 
 @tool("kube-scheduler", group="J", kind="simulator", example={"pods": 4, "tolerates": "gpu"},
       words=["kube-scheduler", "scheduler", "pod placement", "taint", "toleration", "node affinity", "topology spread",
-             "insufficient cpu", "pending pod", "unschedulable"],
+             "insufficient cpu", "pending pod", "unschedulable", "stay pending", "fit on the nodes"],
       cases=[
           Case({}, {"first_node": "busy", "placed": 3, "unschedulable": 0}, source="by hand from the plugins' rules"),
           Case({"nodes": "a cpu=4 mem=16 req_cpu=1.9 req_mem=3.9", "pods": 1, "pod_cores": 0.1, "pod_memory_GiB": 0.1},
@@ -61,6 +61,8 @@ class Scheduler(Params):
               "unschedulable", 4),
           Ask("How many pods of 1.5 cores fit on 5 nodes with 4 cores each if I start 20 pods?", "placed", 10),
           Ask("4 nodes and 6 pods with required anti-affinity, one per node: how many are unschedulable?",
+              "unschedulable", 2),
+          Ask("5 nodes with 8 cores each, pods that request 3 cores each: of 12 pods, how many stay pending?",
               "unschedulable", 2),
       ])
 def kube_scheduler(p: Scheduler, seed: int) -> ToolResult:

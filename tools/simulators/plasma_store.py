@@ -39,7 +39,8 @@ class PlasmaStore(Params):
 
 
 @tool("plasma-store", group="C", kind="simulator", measures=True,
-      words=["plasma", "zero-copy", "shared memory", "object store", "pickle", "serialization", "put", "attach"],
+      words=["plasma", "zero-copy", "shared memory", "object store", "pickle", "serialization", "put", "attach",
+             "zero copy read", "copies of an array"],
       example={"size_MiB": 4, "kind": "ndarray"},
       cases=[
           Case({"kind": "ndarray"}, {"buffers": 1, "shares_memory": True, "read_only": True, "put_copies_MiB": 4.0},
@@ -60,6 +61,7 @@ class PlasmaStore(Params):
           Ask("Zero-copy with Plasma: how many MiB does a reader copy when it gets a 32 MiB ndarray?", "get_copies_MiB",
               0),
           Ask("I put a list of dicts into plasma; how many buffers are shared out of band?", "buffers", 0),
+          Ask("Plasma: a 64 MiB ndarray is put into shared memory - how many MiB does the put copy?", "put_copies_MiB", 64),
       ])
 def plasma_store(p: PlasmaStore, seed: int) -> ToolResult:
     """Puts a real object into shared memory and reads it back, beside pickle protocols 4 and 5: times, copies, sharing.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
-from tools.calculators.feature_joins import Join, area, join_rows, leaks, read_history
+from tools.calculators.feature_joins import Join, area, feature_values, join_rows, label_names, leaks, read_history
+from tools.calculators.prose import FEATURES, LABELS, told
 from tools.calculators.timestamps import DAY_MS, HOUR_MS
 
 JOINS: tuple[Join, ...] = ("as-of", "strict", "ingested", "daily-partition", "nearest", "latest")
@@ -17,10 +17,10 @@ MAX_COLUMNS = 8
 
 
 class PointInTime(Params):
-    labels: str = param("01T12, 02T12, 03T12", max_length=5_000, words=["label times", "labels at"],
-                        help="times of the labels: 01T12 is day 1, 12 h; dates and hours work too")
-    features: str = param("01T00=10, 02T06=20, 02T18=30, 03T12=40", max_length=10_000,
-                          words=["feature times", "features at"], help="time=value, separated by commas")
+    labels: str = told(param("01T12, 02T12, 03T12", max_length=5_000, words=["label times", "labels at"],
+                             help="times of the labels: 01T12 is day 1, 12 h; 14:30, dates and hours work too"), LABELS)
+    features: str = told(param("01T00=10, 02T06=20, 02T18=30, 03T12=40", max_length=10_000,
+                               words=["feature times", "features at"], help="time=value, separated by commas"), FEATURES)
     join: Join = param("daily-partition", words=["join", "joined"])
     lag_h: float = param(0.0, ge=0, le=48, unit="h", words=["ingestion lag", "lag", "arrives", "late", "delay"],
                          help="from a feature's event to the store")
@@ -38,7 +38,7 @@ class PointInTime(Params):
 
 @tool("point-in-time-join", group="D", kind="simulator",
       words=["point-in-time", "point in time", "leakage", "leak", "as-of join", "feature join", "training set", "ttl",
-             "daily snapshot", "daily partition", "time travel", "backtest"],
+             "daily snapshot", "daily partition", "time travel", "backtest", "leak from the future", "future values"],
       example={"join": "daily-partition"},
       cases=[
           Case({"join": "as-of"}, {"joined": [10, 20, 40], "leaked_cells": 0}, source="pandas merge_asof"),
@@ -60,6 +60,8 @@ class PointInTime(Params):
               "leaked_cells", 1),
           Ask("What AUC does the served model reach when it was trained with a latest join?", "online_auc", 0.5, 0.06),
           Ask("What offline AUC does a latest join pretend on 20k users?", "offline_auc", 0.802, 0.02),
+          Ask("labels at 10:00, 14:00, 18:00; feature values: 08:00=1, 13:30=2, 14:30=3, 17:00=4. as-of join with an "
+              "ingestion lag of 1 hour: how many cells leak?", "leaked_cells", 1),
       ])
 def point_in_time_join(p: PointInTime, seed: int) -> ToolResult:
     """Joins labels with a feature's history in six ways, marks leaked cells, and compares offline with online AUC.
@@ -124,17 +126,7 @@ def _table(p: PointInTime) -> dict[str, list[Any]]:
 
 def _read(p: PointInTime) -> tuple[list[str], list[int], list[int], list[Any]]:
     """Label times as written and in ms; the feature's event times in ms and its values, by time."""
-    names = [each.strip() for each in re.split(r"[,;\n]", p.labels) if each.strip()]
-    history: dict[str, Any] = {}
-    for part in filter(None, (each.strip() for each in re.split(r"[,;\n]", p.features))):
-        when, _, value = part.rpartition("=")
-        try:
-            number = float(value)
-        except ValueError:
-            raise ToolError(f"point-in-time-join: can't read feature {part!r}; write it like 02T06=20.") from None
-        if not abs(number) < 1e15:
-            raise ToolError(f"point-in-time-join: the value of {part!r} must lie between -1e15 and 1e15.")
-        history[when.strip()] = int(number) if number.is_integer() else number
+    names, history = [str(each) for each in label_names(p.labels)], feature_values(p.features)
     if not names or not history:
         raise ToolError("point-in-time-join: give at least one label time and one feature, such as 01T12 and 01T00=10.")
     return (names, *read_history(names, history))

@@ -60,7 +60,7 @@ class _Played:
 
 @tool("ray-cluster", group="C", kind="simulator",
       words=["ray", "ray cluster", "object store", "spill", "actor", "actors", "lineage", "owner died", "node dies",
-             "remote tasks", "reconstruct"],
+             "remote tasks", "reconstruct", "ray job", "spilled", "driver"],
       example={"tasks": 400, "object_MB": 20, "store_GB": 1},
       cases=[
           Case({"object_MB": 0, "submit_ms": 0, "task_ms": 1, "tasks": 320}, {"efficiency": 2 / 3, "makespan_ms": 15.0},
@@ -82,6 +82,8 @@ class _Played:
           Ask("The driver needs 0.05 ms to submit a task; how long do 20,000 tasks of 0.01 ms with 0 MB results take?",
               "makespan_ms", 1000.46),
           Ask("If the owner dies, how many objects does Ray reconstruct?", "reconstructed_tasks", 0),
+          Ask("Ray: 2 nodes with 1 GB of object store each, 100 tasks return 50 MB each. How many MB are spilled?",
+              "spilled_MB", 3000),
       ])
 def ray_cluster(p: RayCluster, seed: int) -> ToolResult:
     """Plays many Ray tasks or actor calls: makespan, efficiency, spilled and moved bytes, and what a failure costs.

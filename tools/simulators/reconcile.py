@@ -9,17 +9,18 @@ from typing import Literal
 import numpy as np
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Value, param, tool
+from tools.calculators.prose import ACTIONS, told
 
-_EVENT = re.compile(r"^(?P<what>scale|crash)\s*(?:to|=|:)?\s*(?P<count>\d{1,6})\s*@\s*(?P<at>\d+(?:\.\d+)?)\s*"
-                    r"(?P<unit>ms|s|min|m|)$", re.IGNORECASE)
+_EVENT = re.compile(r"^(?:and\s+|then\s+)*(?P<what>scale|crash)\s*(?:to|of|=|:)?\s*(?P<count>\d{1,6})\s*(?:pods?|replicas?)?\s*(?:@|at)\s*"
+                    r"(?P<at>\d+(?:\.\d+)?)\s*(?P<unit>ms|min|m|s|)(?:ec(?:ond)?s?|utes?)?$", re.IGNORECASE)
 _MS = {"ms": 1, "s": 1_000, "": 1_000, "m": 60_000, "min": 60_000}
 Style = Literal["level", "edge"]
 
 
 class Reconcile(Params):
-    events: str = param("scale 3@0s, crash 1@10s, scale 5@20s, crash 2@30s, scale 4@40s", max_length=20_000,
-                        words=["events", "script"],
-                        help="scale N@TIME sets the desired replicas, crash N@TIME kills pods")
+    events: str = told(param("scale 3@0s, crash 1@10s, scale 5@20s, crash 2@30s, scale 4@40s", max_length=20_000,
+                             words=["events", "script"],
+                             help="scale N@TIME sets the desired replicas, crash N@TIME kills pods; also scale to N at TIME"), ACTIONS)
     lost: str = param("2, 4", max_length=2_000, words=["lost events", "dropped events", "lose event", "drop event"],
                       help="numbers of events (from 1) that the watch loses")
     duplicated: str = param("", max_length=2_000, words=["duplicated", "delivered twice"],
@@ -58,7 +59,7 @@ class History:
 
 @tool("reconcile-loop", group="J", kind="simulator", example={"lost": "5", "resync_s": 30},
       words=["reconcile", "reconciliation", "level-triggered", "edge-triggered", "controller", "watch event", "resync",
-             "desired state", "lost event"],
+             "desired state", "lost event", "control loop", "missed event"],
       cases=[
           Case({}, {"desired": 4, "level_pods": 4, "edge_pods": 1, "level_without_resync_pods": 4}, source="by hand"),
           Case({"lost": "5"}, {"level_pods": 4, "level_settled_after_s": 20.0, "level_without_resync_pods": 5,
@@ -173,7 +174,7 @@ def _run(events: list[Event], seen: list[tuple[int, Event]], style: Style, resyn
 
 def _events(p: Reconcile) -> list[Event]:
     found = []
-    for piece in filter(None, (each.strip() for each in re.split(r"[,;\n]", p.events))):
+    for piece in filter(None, (each.strip() for each in re.split(r"[,;\n]|\band (?=scale|crash)", p.events))):
         match = _EVENT.match(piece)
         if match is None:
             raise ToolError(f"reconcile-loop: can't read the event {piece[:40]!r}; write it like scale 3@0s or "

@@ -40,7 +40,7 @@ class Linkage(Params):
 
 @tool("record-linkage", group="C", kind="simulator",
       words=["record linkage", "entity resolution", "fuzzy matching", "blocking", "fellegi-sunter", "match threshold",
-             "jaro-winkler", "customer duplicates"],
+             "jaro-winkler", "customer duplicates", "match customers", "same customer"],
       example={"blocking": "birth-year", "threshold_bits": 8},
       cases=[
           Case({"full_records": 1_000_000}, {"full_pairs": 499_999_500_000}, source="n(n-1)/2"),

@@ -15,9 +15,12 @@ Times = np.ndarray[Any, np.dtype[np.int64]]
 _FOREVER = 2**60
 
 
-@formula("k8s.rollout_errors", unit="requests", cases=[
+@formula("k8s.rollout_errors", words=["requests refused", "failed requests of a rollout"], unit="requests", cases=[
     Case({"rps": 1000, "propagation_ms": 2000, "prestop_ms": 0}, {"result": 2000.0}, source="arithmetic"),
     Case({"rps": 1000, "propagation_ms": 2000, "prestop_ms": 5000}, {"result": 0.0}, source="arithmetic"),
+], asks=[
+    Ask("A rollout at a load of 2k rps, endpoints take 3 s of propagation and there is no preStop sleep: how many "
+        "requests are refused?", "result", 6000),
 ])
 def rollout_errors(
     rps: float = param(ge=0, le=1e9, unit="rps", words=["requests per second", "load"]),
@@ -31,12 +34,12 @@ def rollout_errors(
     return rps * max(0.0, propagation_ms - prestop_ms) / 1_000
 
 
-@formula("k8s.rollout_duration_s", unit="s", cases=[
+@formula("k8s.rollout_duration_s", words=["rollout take", "rollout duration", "rolling update take"], unit="s", cases=[
     Case({"replicas": 10, "max_surge": 3, "startup_s": 20}, {"result": 80.0}, source="4 waves of 20 s"),
 ])
 def rollout_duration_s(
     replicas: int = param(ge=1, le=10**6, unit="replicas", words=["replicas", "pods"]),
-    max_surge: int = param(1, ge=1, le=10**6, unit="replicas", words=["maxSurge", "surge"]),
+    max_surge: int = param(1, ge=1, le=10**6, unit="count", words=["maxSurge", "surge"]),
     startup_s: float = param(ge=0, le=86_400, unit="s", words=["startup", "ready after"]),
 ) -> float:
     """Time until every new pod is ready when max_surge pods start at a time and none may be unavailable."""
@@ -46,8 +49,8 @@ def rollout_duration_s(
 class Rollout(Params):
     replicas: int = param(10, ge=1, le=500, unit="replicas", words=["replicas", "pods"])
     rps: float = param(1_000.0, ge=0, le=1e6, unit="rps", words=["requests per second", "load", "rps", "traffic"])
-    max_surge: int = param(1, ge=0, le=500, unit="replicas", words=["maxSurge", "max surge", "surge"])
-    max_unavailable: int = param(0, ge=0, le=500, unit="replicas", words=["maxUnavailable", "max unavailable"])
+    max_surge: int = param(1, ge=0, le=500, unit="count", words=["maxSurge", "max surge", "surge"])
+    max_unavailable: int = param(0, ge=0, le=500, unit="count", words=["maxUnavailable", "max unavailable"])
     startup_s: float = param(10.0, ge=0, le=3_600, unit="s",
                              words=["startup", "start-up", "ready after", "starts in", "to start"])
     readiness: Literal["probe", "none"] = param(
@@ -73,7 +76,7 @@ class Fleet:
 
 @tool("rolling-update", group="J", kind="simulator", example={"prestop_s": 5, "rps": 5000},
       words=["rolling update", "rollout", "deployment", "readiness probe", "endpoints", "endpointslice", "5xx", "502",
-             "preStop", "zero downtime", "graceful shutdown"],
+             "preStop", "zero downtime", "graceful shutdown", "deploy", "pods replaced", "failed requests"],
       cases=[
           Case({}, {"failed_requests": 2000.0, "duration_s": 100.0}, rel=1e-9,
                source="rps * propagation; 10 waves of 10 s"),
@@ -89,6 +92,10 @@ class Fleet:
               "error?", "failed_requests", 2_500),
           Ask("How long does a rollout of 20 replicas take with maxSurge 5 and pods that are ready after 30 s?",
               "duration_s", 120),
+          Ask("rolling update of 12 pods at 2k rps with an endpoint propagation of 3 s and no preStop sleep: how "
+              "many requests fail?", "failed_requests", 6000),
+          Ask("How long does a rolling update of 12 replicas take with maxSurge 3 if pods are ready after 20 s?",
+              "duration_s", 80),
       ])
 def rolling_update(p: Rollout, seed: int) -> ToolResult:
     """Replays a Deployment's rolling update and counts requests that reach a pod which doesn't serve (yet or any more).
