@@ -48,7 +48,8 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One parameter. A value is a quantity in base units over `scale`; `unitless` numbers may be shares as well."""
+    """One parameter. A value is a quantity in base units over `scale`; `unitless` numbers may be shares as well; `told` is
+    the expression that finds a text's plain form in a sentence."""
 
     name: str
     kind: Kind
@@ -63,6 +64,7 @@ class Slot:
     said: str = ""
     low: float = -math.inf
     high: float = math.inf
+    told: str = ""
 
 
 def slots_of(fields: dict[str, FieldInfo]) -> tuple[Slot, ...]:
@@ -128,7 +130,8 @@ def _slot(name: str, field: FieldInfo) -> Slot:
     noun = unit if dimension == "count" and unit not in ("count", "", "billion parameters") else ""
     default = None if field.is_required() else field.get_default(call_default_factory=False)
     return Slot(name, kind, dimension, scale, unit in ("", "count") and kind == "number", _phrases(name, words, noun),
-                field.is_required(), default, options, pattern, _said(name, words, noun, unit), *_range(field))
+                field.is_required(), default, options, pattern, _said(name, words, noun, unit), *_range(field),
+                str(extra.get("told", "")))
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:

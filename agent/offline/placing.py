@@ -61,10 +61,27 @@ def place_written(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
                 result.strong += 1.5
                 result.named += 1
                 break
-    quoted = QUOTED.search(reading.text)
     for slot in slots:
-        if quoted is not None and slot.kind == "text" and slot.required and slot.name not in result.args:
-            result.args[slot.name] = quoted[1]
+        if slot.told and slot.name not in result.args:
+            _place_told(slot, reading, result)
+    open_ones = [slot for slot in slots if slot.kind == "text" and slot.required and slot.name not in result.args]
+    for slot, quoted in zip(open_ones, QUOTED.finditer(reading.text), strict=False):
+        result.args[slot.name] = quoted[1]
+        result.written = True
+
+
+def _place_told(slot: Slot, reading: Reading, result: Fit) -> None:
+    """The longest plain form of a text: a named group of the expression is the value if one matched, else all of it."""
+    match = max(re.finditer(slot.told, reading.text), key=lambda each: len(each[0]), default=None)
+    if match is None:
+        return
+    inside = {at for at, q in enumerate(reading.quantities) if match.start() <= q.start < match.end()}
+    result.args[slot.name] = next((part for part in match.groupdict().values() if part), match[0])
+    result.used |= inside
+    result.written = True
+    result.score += 1.0 + 0.4 * min(len(inside), 8)
+    result.strong += 1.5
+    result.named += 1
 
 
 def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
@@ -88,7 +105,8 @@ def _shares(places: Sequence[Slot], reading: Reading, result: Fit) -> bool:
     shares = [at for at, q in enumerate(reading.quantities) if q.unit == "fraction" and not q.weak]
     slot = places[0]
     called = any(reading.find(phrase.stems, phrase.exact) for phrase in slot.phrases if not phrase.exact)
-    if len(places) != 1 or len(shares) < 2 or not slot.required or not called:
+    whole = len(shares) >= 2 and abs(sum(reading.quantities[at].value for at in shares) - 1) < 0.02
+    if len(places) != 1 or len(shares) < 2 or not slot.required or not (called or whole):
         return False
     result.args[slot.name] = [reading.quantities[at].value for at in shares]
     result.used |= set(shares)

@@ -227,6 +227,8 @@ def _measured(text: str, number: float, start: int, end: int, weak: bool, attach
         return Quantity(number / (per or 1.0), unit, start, stop, "", number=number, per=per, original=attached,
                         weak=weak or (named and not per) or definite)
     scale, unit, original, end = found
+    if unit == "multiple" and (often := _PER.match(text, end)) is not None and (each := seconds_in(often[1])):
+        return Quantity(number / each, "count/s", start, often.end(), "", number=number, per=each, original=original)
     base = float(Decimal(repr(number)) / 100) if original == "%" else number * scale
     per = None
     if unit in ("bytes", "bit", "FLOP", "count"):

@@ -14,6 +14,7 @@ from agent.offline.vocabulary import FUNCTION, words_of
 
 MONTHLY = re.compile(r"(?i)\s*(?:monthly|registered|total|known)\b[^.;]{0,30}\b(?:users|people|customers|members)\b")
 OF_THEM = re.compile(r"(?i)\s*of (?:them|these|those|whom|which)\b[^.;]{0,40}\b(?:day|daily)\b")
+LEVEL = re.compile(r"(?i)\b(?:slo|sla|slas|slos|availability|uptime)\b\W*(?:\w+\W+){0,2}$")
 STOP = re.compile(r"(?<!\d)[,.:]|[,.:](?!\d)|[;?!()\n]")
 REACH = 9
 """Words between a number and what it is called, at most."""
@@ -28,7 +29,7 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = list(words_of(text))
-        self.quantities = _active_users(text, read_quantities(text))
+        self.quantities = _levels(text, _active_users(text, read_quantities(text)))
         self.lists: list[NumberList] = read_lists(text)
         self.written: list[Written] = read_written(text, self.quantities)
         self.places: dict[str, list[int]] = {}
@@ -127,6 +128,19 @@ class Reading:
             if self.text[start:end] == exact and (assigned or (exact[0].isupper() and exact != "I")):
                 found.append((at, at + 1))
         return found
+
+
+def _levels(text: str, quantities: list[Quantity]) -> list[Quantity]:
+    """ "slo 99.9" and the 99.99 in "load balancer 99.99, app 99.9%" are shares, though nobody wrote percent."""
+    shares = any(quantity.unit == "fraction" and quantity.value >= 0.9 for quantity in quantities)
+    out = []
+    for quantity in quantities:
+        level = quantity.unit == "count" and 90 <= quantity.value < 100 and "." in quantity.text
+        if level and (shares or LEVEL.search(text[max(0, quantity.start - 24): quantity.start])):
+            value = round(quantity.value / 100, 12)
+            quantity = replace(quantity, unit="fraction", value=value, number=value, original="%")
+        out.append(quantity)
+    return out
 
 
 def _active_users(text: str, quantities: list[Quantity]) -> list[Quantity]:

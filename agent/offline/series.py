@@ -19,6 +19,9 @@ _LIST = re.compile(
     rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?)+,?\s+and\s+{_NUMBER}%?(?!%?\s*,\s*\d|\d)"
     rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
     rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
+_SLASHED = re.compile(rf"(?<![\w./]){_NUMBER}%?(?:\s*/\s*{_NUMBER}%?){{2,}}(?![\w/])")
+_PAIRED = re.compile(rf"({_NUMBER})\s*\((\d[\d,]*)\s*[a-z]+\)")
+"""Values with what each counts for: "0.8 (500 examples), 0.6 (1500 examples)"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
@@ -71,7 +74,12 @@ def read_lists(text: str) -> list[NumberList]:
         cells = list(re.finditer(_CELL, table[0]))
         labels = tuple(re.split(r"\s*[:=|]\s*", cell[0])[0].strip() for cell in cells)
         found.append(NumberList(tuple(float(cell["value"]) for cell in cells), table.start(), table.end(), labels))
-    for match in _LIST.finditer(text):
+    paired = list(_PAIRED.finditer(text))
+    if len(paired) >= 2:
+        # Two columns; the second one lies where the first one's last number ends, so that both have a place.
+        found.append(NumberList(tuple(float(each[1]) for each in paired), paired[0].start(), paired[-1].start(2)))
+        found.append(NumberList(tuple(float(each[2].replace(",", "")) for each in paired), paired[-1].start(2), paired[-1].end()))
+    for match in [*_SLASHED.finditer(text), *_LIST.finditer(text)]:
         if any(other.start < match.end() and match.start() < other.end for other in found):
             continue
         if "[" not in match[0] and _THOUSANDS.fullmatch(match[0].strip()):

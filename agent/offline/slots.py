@@ -26,6 +26,7 @@ LONGEST = 2_000
 """Characters of a message that are read: a computing question is short."""
 CANDIDATES = 12
 RIVALS, RIVAL_MARGIN = 4, 2.0
+SIBLING = 0.8
 LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 0.8, 0.5, 2.0
 UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
 EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
@@ -72,6 +73,7 @@ class SlotChooser:
         self._by_name = {profile.tool.name: profile for profile in self._profiles}
         self._places = {profile.tool.name: at for at, profile in enumerate(self._profiles)}
         self._readers = [at for at, profile in enumerate(self._profiles) if any(slot.pattern for slot in profile.slots)]
+        self._shapes = {slot.told for profile in self._profiles for slot in profile.slots if slot.told}
         self._weights: dict[str, list[tuple[int, float]]] = defaultdict(list)
         fields = [fields_of(profile) for profile in self._profiles]
         spread = Counter(word for each in fields for word in each)
@@ -89,7 +91,7 @@ class SlotChooser:
         if not text.strip() or elsewhere(text):
             return None
         reading = Reading(text)
-        if previous is None and not (reading.quantities or reading.written or could_ask(text)):
+        if previous is None and not (reading.quantities or reading.written or could_ask(text) or self._told(text)):
             return None
         found = self.candidates(reading)
         best = next((each for each in found if each.named or _takes_enough(each, reading)), None)
@@ -101,11 +103,18 @@ class SlotChooser:
         # What its tool refuses was most likely meant for another; if all refuse, the first one's words tell why.
         return next((each for each in choices if not each.missing and self._runs(each)), choices[0] if choices else None)
 
-    def _choice(self, chosen: Candidate, reading: Reading) -> Choice:
+    def _told(self, text: str) -> bool:
+        """Whether some tool's text stands in the message in its plain form: "between kafka and kafak"."""
+        return any(re.search(shape, text) for shape in self._shapes)
+
+    def _choice(self, chosen: Candidate, reading: Reading, previous: LastCall | None = None) -> Choice:
+        """`previous` is what a sequel has its other values from; they are told."""
         left = [quantity.text for at, quantity in enumerate(reading.quantities)
                 if at not in chosen.fit.used and not idle(quantity)]
         args = {slot.name: chosen.fit.args[slot.name] for slot in chosen.profile.slots if slot.name in chosen.fit.args}
-        return complete(chosen.profile, args, tuple(f"{text} isn't used" for text in left))
+        own = fit(chosen.profile.slots, reading).args if previous is not None else args
+        kept = tuple(f"{name} = {shown(value)} (from before)" for name, value in args.items() if name not in own)
+        return complete(chosen.profile, args, kept + tuple(f"{text} isn't used" for text in left))
 
     def _runs(self, choice: Choice) -> bool:
         """Whether a tool takes these arguments; a calculator is tried, as that costs microseconds."""
@@ -116,33 +125,35 @@ class SlotChooser:
             return False
         return True
 
-    def _continued(self, previous: LastCall, reading: Reading, best: Candidate | None,
-                   found: Sequence[Candidate]) -> Choice | None:
-        """The last call with a change, or another tool on its numbers, whichever takes more of the message."""
+    def _continued(self, previous: LastCall, reading: Reading, best: Candidate | None, found: Sequence[Candidate]) -> Choice | None:
+        """The last call with a change, or another tool on its numbers, whichever the message's words speak for more."""
         sequel = self._sequel(previous, reading, found)
         changed = self._revised(previous, reading, best)
         if sequel is None or changed is None:
-            return changed or (self._choice(sequel, reading) if sequel else None)
-        taken = sum(previous.args.get(name) != value for name, value in changed.args.items())
-        return self._choice(sequel, reading) if len(sequel.fit.used) > taken else changed
+            return changed or (self._choice(sequel, reading, previous) if sequel else None)
+        last = fit(self._by_name[changed.tool].slots, reading)
+        return self._choice(sequel, reading, previous) if sequel.fit.strong + sequel.focus > last.strong + last.named else changed
 
     def _sequel(self, previous: LastCall, reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
-        """The best other tool whose missing values the last computation has."""
-        last, before = previous.tool.split("@")[0], {**previous.values, **previous.args}
-        if not sequels.goes_on(reading.text):
+        """The best other tool that goes on with numbers of the last computation."""
+        last = self._by_name.get(previous.tool.split("@")[0])
+        if last is None or not sequels.goes_on(reading.text):
             return None
+        rated: list[tuple[float, str, Candidate]] = []
         for each in found:
-            if each.profile.tool.name == last or not _takes_enough(each, reading):
+            slots, missing, name = each.profile.slots, each.fit.missing, each.profile.tool.name
+            taken = sequels.inherited(missing, previous.args, last.slots, previous.values)
+            if each.profile is last or taken is None or not _takes_enough(each, reading):
                 continue
-            slots, missing = each.profile.slots, each.fit.missing
-            taken = sequels.inherited(slots, missing, before) if missing else None
-            if not taken or each.total + MISSING * len(missing) < LEAST or not (each.focus or each.called or each.likeness >= ALIKE):
+            kept = sequels.shared(slots, previous.args, last.slots, {**each.fit.args, **taken})
+            family = SIBLING * (each.profile.tool.group == last.tool.group or name.split(".")[0] == last.tool.name.split(".")[0])
+            total = each.total + MISSING * len(missing) + family
+            if not (taken or kept) or total < LEAST + SIBLING or not (each.focus or each.called or each.likeness >= ALIKE - 0.1):
                 continue
-            args = {**sequels.shared(slots, previous.args, {**each.fit.args, **taken}), **each.fit.args, **taken}
-            sequel = replace(each, fit=replace(each.fit, args=args, missing=[]))
+            sequel = replace(each, fit=replace(each.fit, args={**kept, **each.fit.args, **taken}, missing=[]))
             if self._runs(self._choice(sequel, reading)):
-                return sequel
-        return None
+                rated.append((total, name, sequel))
+        return max(rated, key=lambda each: each[:2])[2] if rated else None
 
     def _revised(
         self, previous: LastCall, reading: Reading, best: Candidate | None,
@@ -163,7 +174,9 @@ class SlotChooser:
             return True
         if len(best.fit.missing) > 1 or best.total < (LEAST_ORDERED if ordered(reading.text) else LEAST):
             return False
-        clear = any(telling(reading.text, reading.quantities[at]) for at in best.fit.used)
+        if best.fit.written and not (best.fit.used or best.called >= 0.5 or best.relevance >= 1.5):
+            return False  # a word that a text could be isn't one yet
+        clear = best.fit.written or any(telling(reading.text, reading.quantities[at]) for at in best.fit.used)
         evidence = best.fit.strong + best.fit.named
         return wanted(reading.text, evidence, best.relevance, best.called, best.focus, clear, best.likeness)
 
@@ -230,7 +243,7 @@ def complete(profile: Profile, args: dict[str, Any], unused: tuple[str, ...] = (
         loose = {slot.name for slot in profile.slots if slot.kind in ("text", "list") and not slot.required}
         fewer = {name: value for name, value in args.items() if name not in loose}
         args = fewer if len(fewer) < len(args) and _valid(profile.tool, fewer) else args
-    assumed = tuple(f"{slot.name} = {_shown(slot.default)} (default)" for slot in profile.slots
+    assumed = tuple(f"{slot.name} = {shown(slot.default)} (default)" for slot in profile.slots
                     if slot.name not in args and not slot.required and slot.default not in (None, "", [], ()))
     return Choice(profile.tool.name, args, assumed + unused, missing)
 
@@ -243,7 +256,7 @@ def _valid(tool: Tool, args: Mapping[str, Any]) -> bool:
     return True
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         text = str(value)
         return text if len(text) <= 60 else text[:57] + "..."

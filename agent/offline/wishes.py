@@ -16,10 +16,14 @@ IMPERATIVE = re.compile(
     r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to"
     r"|and)\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out"
     r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
+OPEN = re.compile(
+    r"(?i)\b(?:options|going on|called|going wrong|happening|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b|what to do|better|help)\b"
+    r"|\bwhich (?:algorithm|tool|method|technique|approach|pattern)\b")
+"""A question for advice or a name, whatever numbers it tells."""
 SHOW = re.compile(
     r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|now|and)\s+)(?:please\s+)?(?:show me|demonstrate|prove|try|let me see)"
     r"\b(?! (?:where|the (?:passage|source|part|notes?)))")
-ALIKE = 0.55
+ALIKE, VERY_ALIKE = 0.55, 0.62
 """From here on a message sounds like a tool's question: of 400 questions about notes one that has numbers does."""
 ASKING = re.compile(
     r"(?i)\b(?:what|which|whats|when does|at which|after how|where does)\b|\?\s*$|:\s*[a-z][^.:]{2,60}\?")
@@ -60,6 +64,10 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
     """Whether to compute. `evidence` counts the message's numbers and options that the best tool takes, `relevance` and
     `called` how much its words speak of the tool, `focus` how much the tool gives what is asked for, `likeness` how much
     the whole sounds like a question for it."""
+    if OPEN.search(text) and not NUMERIC.search(text) and not IMPERATIVE.search(text):
+        return False
+    if likeness >= VERY_ALIKE and evidence >= 1 and relevance >= 0.5 and not (CONCEPT.search(text) or MEANING.search(text)):
+        return True
     if likeness >= ALIKE and (evidence >= 2 or (evidence >= 0.9 and NUMERIC.search(text))) and telling:
         return True
     if likeness >= ALIKE and SHOW.search(text):
