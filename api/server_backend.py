@@ -79,6 +79,9 @@ class ServerBackend:
     def search(self, query: str, k: int) -> Json:
         return self._send("POST", "search", {"query": query, "k": k})
 
+    def check(self) -> Json:
+        return self._send("GET", "home")
+
     async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
         import httpx
         from pydantic import TypeAdapter

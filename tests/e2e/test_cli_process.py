@@ -79,7 +79,8 @@ def test_commands_go_through_the_server_that_owns_the_home(served: Path, tmp_pat
     waiting = json.loads(tutor("ask", "What is a token bucket?", "--review", "--json", *home).stdout)
     sent = tutor("review", "edit", waiting["review_id"], "--text", "Tokens.", "--json", *home)
     assert json.loads(sent.stdout)["text"] == "Tokens."
-    assert json.loads(tutor("doctor", "--json", *home).stdout)["server"].startswith("http://127.0.0.1:")
+    checked = json.loads(tutor("doctor", "--json", *home).stdout)
+    assert checked["server"].startswith("http://127.0.0.1:") and checked["sound"] and checked["documents"] == 1
     refused = tutor("ask", "x", "--model", "offline", *home)
     assert refused.returncode == 5 and refused.stderr.startswith("error: The server at")
 

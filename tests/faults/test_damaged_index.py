@@ -89,7 +89,7 @@ def test_a_line_names_the_way_out_and_a_rebuild_mends(tmp_path: Path, damage: Ca
     code, told, errors = run(tmp_path / "child", MEND, home)
     assert code == 0 and "made anew" in told, errors
     if damage in (database, pages):
-        assert "conversations and reviews stay in there" in told
+        assert "kept as tutor.sqlite.damaged-1. Nothing in it could be read." in told
         memory = open_memory(home, course=False, embedder=HashEmbedder())
         assert ingest(memory.store, [notes]).failed == []
         memory.close()

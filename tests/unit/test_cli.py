@@ -216,6 +216,50 @@ def test_doctor_finds_a_sound_home_sound(tutor: Callable[..., int], memory: Memo
     assert json.loads(capsys.readouterr().out)["problems"] == ["1 passages have no vector"]
 
 
+def test_doctor_names_the_line_that_asks_for_a_prompt_which_is_gone(
+        tutor: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "prompts.toml").write_text("[labels.canary]\ntutor = 99\n", "utf-8")
+    assert tutor("doctor") == 1
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'home' / 'prompts.toml'}: [labels.canary] tutor = 99 names a version that isn't there" in told.err
+    assert told.out.endswith("Not sound.\n") and "--rebuild" not in told.out + told.err, "a rebuild mends no prompt"
+
+
+def test_doctor_tells_the_way_out_of_damage(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    memory.db.execute("delete from lexical")
+    assert tutor("doctor") == 1
+    assert capsys.readouterr().out.endswith("Not sound. `tutor doctor --rebuild` mends the home.\n")
+
+
+def test_doctor_warns_of_a_home_that_others_can_read(tutor: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    assert tutor("doctor", "--json") == 0
+    assert not [line for line in json.loads(capsys.readouterr().out)["warnings"] if "other accounts" in line]
+    (tmp_path / "home").chmod(0o755)
+    assert tutor("doctor", "--json") == 0
+    assert [line for line in json.loads(capsys.readouterr().out)["warnings"] if "other accounts" in line]
+
+
+@pytest.mark.parametrize(("answer", "told"), [
+    (httpx.Response(200, json={"documents": 3, "problems": ["2 passages have no vector"], "warnings": []}), "2 passages have no vector"),
+    (httpx.Response(404, json={"code": "not_found", "detail": "Nothing answers to GET /v1/tutor/home."}), "The home wasn't checked"),
+])
+def test_doctor_has_the_server_check_the_home(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: httpx.Response, told: str) -> None:
+    url = "http://127.0.0.1:1"
+
+    @contextmanager
+    def served(settings: Settings, progress: Any = None) -> Iterator[ServerBackend]:
+        with httpx.Client(base_url=url, transport=httpx.MockTransport(lambda _: answer)) as client:
+            yield ServerBackend(client, url, "t0ken")
+
+    assert main(["doctor", "--home", str(tmp_path)], served) == 1
+    said = capsys.readouterr()
+    assert f"Problem: {told}" in said.err and "Sound." not in said.out.splitlines()
+    assert said.out.endswith(f"Not sound. Stop the server at {url}, then run `tutor doctor --rebuild`.\n")
+
+
 # ---- what goes wrong
 
 
