@@ -243,8 +243,9 @@ def block_text(passage: Passage, block: Block) -> str:
 
 
 def _lexical_rows(passage: Passage, text: str) -> Iterator[tuple[str, int, Source, str, str]]:
+    says_more = any(block.kind != "heading" for block in passage.blocks)
     for at, block in enumerate(passage.blocks):
-        if block.kind == "heading" and len(passage.blocks) > 1:
+        if block.kind == "heading" and says_more:
             continue
         context = block.context if block.kind != "heading" else block.context[:-1]
         yield passage.id, at, passage.source, " ".join(context), plain(text[block.start : block.end])

@@ -98,9 +98,10 @@ def _set_aside(database: Path) -> Path:
     except OSError:
         database.rename(target)
     wal, shared = (database.with_name(database.name + suffix) for suffix in ("-wal", "-shm"))
-    if wal.exists():
+    if wal.exists() and wal.stat().st_size:
         wal.rename(target.with_name(target.name + "-wal"))
-    shared.unlink(missing_ok=True)
+    for each in (wal, shared):
+        each.unlink(missing_ok=True)
     return target
 
 

@@ -165,6 +165,19 @@ def test_completing_goes_on_where_it_broke_off(home: Home) -> None:
     assert home.state() == before and home.store.problems() == [] and home.store.off_by() == (0, 0)
 
 
+def test_headings_alone_are_in_step_and_found(home: Home) -> None:
+    ingest_text(home.store, "a.md", "# Alpha\n\n# Beta\n\n## Gamma\n")
+    assert home.store.problems() == [] and home.store.off_by() == (0, 0)
+    assert "Gamma" in home.found("gamma")
+
+
+def test_damage_inside_the_words_is_said(home: Home) -> None:
+    ingest_text(home.store, "a.md", ABC)
+    home.db.execute("delete from lexical_data where id > 10")
+    [problem] = home.store.problems()
+    assert "damaged" in problem
+
+
 @pytest.mark.parametrize("lost", ["vector", "tokens", "words", "left over"])
 def test_counts_tell_what_completing_mends(home: Home, lost: str) -> None:
     ingest_text(home.store, "a.md", ABC)
