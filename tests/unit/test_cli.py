@@ -600,6 +600,7 @@ def test_eval_runs_a_file_writes_a_log_and_compares(
     told = json.loads(capsys.readouterr().out)
     assert told["suite"] == "mine" and told["failed"] == [] and told["metrics"]["value"]["mean"] == 1.0
     assert "testcase" in junit.read_text("utf-8")
+    assert log.stat().st_mode & 0o077 == 0
     run = read_log(log)
     assert [result.id for result in run.results] == ["t", "s"] and run.values("hit@1") == [1.0]
     assert tutor("eval", "compare", str(log), str(log)) == 0
