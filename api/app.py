@@ -14,13 +14,13 @@ from agent.tutor import Tutor
 from api.guard import Guard
 from api.held import TEXT_ONLY, Held
 from api.problems import Problem, install_problems
-from api.routes import ask, documents, health, predictions, prompts, reviews, search, threads, tools, traces
+from api.routes import ask, documents, health, home, predictions, prompts, reviews, search, threads, tools, traces
 from api.turns import LiveTurns
 
 log = logging.getLogger("tutor.http")
 
 PREFIX = "/v1/tutor"
-NOUNS = (ask, documents, search, tools, reviews, predictions, prompts, threads, traces)
+NOUNS = (ask, documents, home, search, tools, reviews, predictions, prompts, threads, traces)
 DRAIN_S = 2.0
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": "What went wrong, as problem details (RFC 9457)."}

@@ -38,6 +38,10 @@ class Backend(Protocol):
 
     def search(self, query: str, k: int) -> Json: ...
 
+    def check(self) -> Json:
+        """Reads the whole home and tells what is wrong with it."""
+        ...
+
     def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
         """The events of one turn; the turn goes on when nobody listens any more."""
         ...
@@ -167,6 +171,11 @@ class LocalBackend:
         from api.views import search_view
 
         return search_view(self.memory, query, k)
+
+    def check(self) -> Json:
+        from api.views import home_view
+
+        return home_view(self.memory)
 
     def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
         return self.tutor.turn(request)

@@ -44,10 +44,10 @@ def living_server(settings: Settings, stack: ExitStack) -> ServerBackend | None:
 
 def _announced(home: Path) -> tuple[str, str] | None:
     """URL and token out of the home. The token is for this machine alone."""
-    from memory.open import owner
+    from memory.home import owner
 
     found = owner(home)
-    if not isinstance(found, dict):
+    if found is None:
         return None
     url, token = str(found.get("url", "")), str(found.get("token", ""))
     return (url, token) if urlsplit(url).hostname in LOOPBACK else None
@@ -78,6 +78,9 @@ class ServerBackend:
 
     def search(self, query: str, k: int) -> Json:
         return self._send("POST", "search", {"query": query, "k": k})
+
+    def check(self) -> Json:
+        return self._send("GET", "home")
 
     async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
         import httpx

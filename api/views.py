@@ -52,6 +52,23 @@ def ingest_view(report: IngestReport) -> dict[str, Any]:
     return asdict(report)
 
 
+def home_view(held: Tutor | Memory) -> dict[str, Any]:
+    """{"documents","chunks","problems","errata","unfinished_turns","pending_reviews","warnings"}; `problems` and `warnings`
+    are sentences. Reads everything that is kept. Raises IndexDamaged."""
+    from memory.reviews import Reviews
+    from memory.sql import sqlite_warning
+    from memory.threads import Threads
+
+    memory = _memory_of(held)
+    notes = memory.store.documents("notes")
+    warning = sqlite_warning()
+    return {
+        "documents": len(notes), "chunks": sum(info.chunks for info in notes), "problems": memory.store.problems(),
+        "errata": len(memory.errata.entries), "unfinished_turns": len(Threads(memory.db).unfinished()),
+        "pending_reviews": len(Reviews(memory.db).listing("pending")), "warnings": [warning] if warning else [],
+    }
+
+
 def tools_view(tools: Iterable[Tool]) -> dict[str, Any]:
     """{"tools"}: the newest version of each, without pages; `tools` is a Registry."""
     rows = (tool_view(tool) for tool in tools)

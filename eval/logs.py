@@ -11,6 +11,7 @@ from eval.cases import CaseError
 from eval.outcome import Score
 from eval.report import eval_log
 from eval.run import CaseResult, EvalRun
+from memory.home import make_home, make_private
 
 
 def write_log(run: EvalRun, path: Path) -> Path:
@@ -20,7 +21,8 @@ def write_log(run: EvalRun, path: Path) -> Path:
         sample["metadata"]["fingerprint"] = result.fingerprint
     scratch = path.with_name(path.name + ".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_home(path.parent)
+        make_private(scratch)
         scratch.write_text(json.dumps(log, allow_nan=False), encoding="utf-8")
         os.replace(scratch, path)
     except OSError as error:

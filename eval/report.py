@@ -15,6 +15,7 @@ from eval.compare import Comparison
 from eval.gate import Check, GateReport
 from eval.run import CaseResult, EvalRun
 from eval.stats import estimate
+from memory.home import make_home, make_private
 
 PASS_LEVEL = 0.5
 """A case fails in JUnit's terms when one of its shares lies below this: a 0/1 metric at 0, a share below a half."""
@@ -94,7 +95,8 @@ def write_eval_log(run: EvalRun, folder: Path) -> Path:
     """Writes one JSON file under the name that `inspect view` looks for: time, suite and run."""
     when = datetime.fromisoformat(run.started).strftime("%Y-%m-%dT%H-%M-%S+00-00")
     path = folder / f"{when}_{re.sub(r'[^A-Za-z0-9.-]', '-', run.suite)}_{run.run}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_home(folder)
+    make_private(path)
     path.write_text(json.dumps(eval_log(run), allow_nan=False), encoding="utf-8")
     return path
 

@@ -7,13 +7,15 @@ does: a crash between leaves vectors that nothing points at, never passages with
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from memory.base import IndexDamaged, Source, StorageFull, Vectors
+from memory.home import PRIVATE_FOLDER
 
 ADD_BATCH = 2000
 
@@ -31,6 +33,10 @@ class VectorIndex(Protocol):
 
     def ids(self) -> set[str]: ...
 
+    def count(self) -> int:
+        """How many there are, without reading them."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -45,6 +51,7 @@ class ChromaVectors:
         self._client: Any = None
         self._folder = folder
         try:
+            folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             self._client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
             self._collection: Any = self._client.get_or_create_collection(
                 "passages-" + re.sub(r"[^a-zA-Z0-9.-]", "-", embedder),
@@ -54,36 +61,45 @@ class ChromaVectors:
             raise IndexDamaged(f"The vector index in {folder} can't be opened ({error}). Run `tutor doctor --rebuild`.") from error
 
     def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None:
-        from chromadb.errors import ChromaError
-
         for at in range(0, len(ids), ADD_BATCH):
             part = slice(at, at + ADD_BATCH)
-            try:
+            with self._explaining():
                 self._collection.upsert(ids=list(ids[part]), embeddings=np.asarray(vectors[part]),
                                         metadatas=[{"source": source} for source in sources[part]])
-            except ChromaError as error:
-                if "full" in str(error) or "disk" in str(error) or "I/O" in str(error):
-                    raise StorageFull(f"Can't write the vector index in {self._folder} ({error}). Free some space; "
-                                       "nothing was changed.") from error
-                raise
 
     def remove(self, ids: Collection[str]) -> None:
         doomed = list(ids)
         for at in range(0, len(doomed), ADD_BATCH):
-            self._collection.delete(ids=doomed[at : at + ADD_BATCH])
+            with self._explaining():
+                self._collection.delete(ids=doomed[at : at + ADD_BATCH])
 
     def nearest(self, vector: Vectors, k: int, source: Source | None) -> list[tuple[str, float]]:
-        from chromadb.errors import ChromaError
-
         where = {"source": source} if source else None
-        try:
+        with self._explaining():
             found = self._collection.query(query_embeddings=vector[None, :], n_results=k, include=["distances"], where=where)
-        except ChromaError as error:
-            raise IndexDamaged(f"The vector index in {self._folder} can't be read ({error}). Run `tutor doctor --rebuild`.") from error
         return [(key, 1.0 - float(distance)) for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def ids(self) -> set[str]:
-        return set(self._collection.get(include=[])["ids"])
+        with self._explaining():
+            return set(self._collection.get(include=[])["ids"])
+
+    def count(self) -> int:
+        with self._explaining():
+            return int(self._collection.count())
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Chroma's errors as StorageFull or IndexDamaged."""
+        from chromadb.errors import ChromaError
+
+        try:
+            yield
+        except ChromaError as error:
+            # SQLite calls a damaged file a malformed disk image.
+            if "malformed" not in str(error) and any(word in str(error) for word in ("full", "disk", "I/O")):
+                raise StorageFull(f"Can't write the vector index in {self._folder} ({error}). Free some space; "
+                                  "nothing was changed.") from error
+            raise IndexDamaged(f"The vector index in {self._folder} can't be read ({error}). Run `tutor doctor --rebuild`.") from error
 
     def close(self) -> None:
         if self._client is not None:
@@ -113,6 +129,9 @@ class ArrayVectors:
 
     def ids(self) -> set[str]:
         return set(self._rows)
+
+    def count(self) -> int:
+        return len(self._rows)
 
     def close(self) -> None:
         self._rows.clear()

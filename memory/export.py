@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from memory.minilm import silent_onnxruntime
+
 MODEL_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 MIN_COSINE = 0.97
 PROBES = (
@@ -52,6 +54,7 @@ def verify_weights(folder: Path) -> None:
 def export(target: Path) -> float:
     """Exports, quantizes, compares with sentence-transformers and moves into place. Returns the lowest cosine."""
     os.environ["HF_HUB_OFFLINE"] = "1"
+    silent_onnxruntime()
     source = packaged_model()
     verify_weights(source)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from memory.base import Source
+from memory.base import IndexDamaged, Source
 from memory.minilm import STOPWORDS
 from memory.sql import Database
 
@@ -72,6 +72,14 @@ class LexicalIndex:
         marks = ",".join("?" * len(stems))
         rows = self._db.execute(f"select term, doc from lexical_words where term in ({marks})", tuple(stems))
         return {row["term"]: row["doc"] for row in rows}
+
+    def check(self) -> list[str]:
+        """What FTS5's own integrity check finds wrong; empty when sound."""
+        try:
+            self._db.execute("insert into lexical(lexical) values ('integrity-check')")
+        except IndexDamaged as error:
+            return [str(error)]
+        return []
 
     def size(self) -> int:
         return int(self._db.execute("select count(*) as n from lexical")[0]["n"])

@@ -7,6 +7,7 @@ seen its surroundings.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,12 +53,12 @@ class MiniLM:
     dimension = DIMENSION
 
     def __init__(self, folder: Path, workers: int = 2) -> None:
-        import onnxruntime
         from tokenizers import Tokenizer
 
         model = folder / MODEL_FILE
         if not model.is_file():
             raise ModelMissing(model)
+        onnxruntime = silent_onnxruntime()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
@@ -132,6 +133,15 @@ class MiniLM:
         hidden = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         for row, at in enumerate(group):
             out[at] = hidden[row, : len(batch[at])]
+
+
+def silent_onnxruntime() -> Any:
+    """The onnxruntime module with its telemetry off: official builds send events to Microsoft over HTTPS and keep a device
+    id and a queue in the user's cache folder, unless this variable is set before they load (the package's Privacy.md)."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
 
 
 class HashEmbedder:

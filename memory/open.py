@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
+import logging
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
-from memory.base import Embedder, HomeBusy, StorageFull
+from memory.base import Embedder
 from memory.chroma import ArrayVectors, ChromaVectors, VectorIndex
 from memory.errata import Errata, load_errata
 from memory.export import model_folder
+from memory.home import PRIVATE_FOLDER, announce, disown, make_private, own
 from memory.ingest.pipeline import Progress, ingest_course
 from memory.lexical import LexicalIndex
 from memory.minilm import HashEmbedder, MiniLM
@@ -25,7 +25,8 @@ from memory.retrieve import Retriever
 from memory.sql import Database
 
 COURSE = Path(__file__).parent / "course"
-OWNER_FILE = "owner.json"
+
+log = logging.getLogger("tutor.memory")
 
 
 @dataclass
@@ -43,20 +44,18 @@ class Memory:
     def close(self) -> None:
         self.vectors.close()
         self.db.close()
-        if self.lock is not None:
-            if self.home is not None:
-                (self.home / OWNER_FILE).unlink(missing_ok=True)
-            self.lock.release()
+        if self.home is not None and self.lock is not None:
+            disown(self.home, self.lock)
 
     def announce(self, url: str, token: str) -> None:
         """Tells other processes that a server owns this home and how to reach it."""
         if self.home is not None:
-            write_private(self.home / OWNER_FILE, json.dumps({"pid": os.getpid(), "url": url, "token": token}))
+            announce(self.home, url, token)
 
 
 def open_memory(home: Path, *, wait_s: float = 10.0, course: bool = True, progress: Progress | None = None,
                 embedder: Embedder | None = None) -> Memory:
-    """Opens a home, creating it when it doesn't exist, with the built-in course up to date.
+    """Opens a home, creating it when it doesn't exist, with the built-in course up to date and every passage in the indexes.
 
     Raises HomeBusy when another process keeps it longer than `wait_s`, IndexDamaged when it can't be read.
     """
@@ -66,10 +65,15 @@ def open_memory(home: Path, *, wait_s: float = 10.0, course: bool = True, progre
             _start_from_template(home)
         memory = _assemble(home, embedder or MiniLM(model_folder()), lock)
     except BaseException:
-        lock.release()
+        disown(home, lock)
         raise
-    if course:
-        ingest_course(memory.store, COURSE, progress)
+    try:
+        _complete(memory, progress)
+        if course:
+            ingest_course(memory.store, COURSE, progress)
+    except BaseException:
+        memory.close()
+        raise
     return memory
 
 
@@ -82,29 +86,6 @@ def open_in_memory(embedder: Embedder | None = None, course: bool = False) -> Me
     if course:
         ingest_course(store, COURSE)
     return memory
-
-
-def own(home: Path, wait_s: float) -> FileLock:
-    """Takes the home's lock. Raises HomeBusy, StorageFull when the folder can't be made."""
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(home / "lock", thread_local=False)
-        lock.acquire(timeout=wait_s)
-    except Timeout:
-        raise HomeBusy(f"Another process is using {home} and kept it for {wait_s:g} s. Stop it, try again, or name another "
-                       "folder with --home.") from None
-    except OSError as error:
-        raise StorageFull(f"Can't use {home} ({error.strerror}). Name a folder that can be written with --home.") from error
-    return lock
-
-
-def owner(home: Path) -> dict[str, str] | None:
-    """How to reach the server that owns this home, or None."""
-    try:
-        found: dict[str, str] = json.loads((home / OWNER_FILE).read_text("utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
-    return found
 
 
 def build_template(progress: Progress | None = None) -> Path:
@@ -130,12 +111,13 @@ def template_lock() -> Iterator[None]:
         yield
 
 
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read, in one step."""
-    scratch = path.with_suffix(".new")
-    with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    scratch.replace(path)
+def _complete(memory: Memory, progress: Progress | None) -> None:
+    """Makes what the indexes lack, since a folder may have been removed, and lets go of what a killed ingest left."""
+    missing, left_over = memory.store.off_by()
+    if missing:
+        log.warning("The search index of %s lacks %d passages; they are made anew out of what was read …", memory.home, missing)
+    if missing or left_over:
+        memory.store.complete((lambda done, total: progress("embedding", done, total)) if progress else None)
 
 
 def _start_from_template(home: Path) -> None:
@@ -144,7 +126,9 @@ def _start_from_template(home: Path) -> None:
         return
     with template_lock():
         shutil.copytree(folder / "chroma", home / "chroma", dirs_exist_ok=True)
-        shutil.copy(folder / "tutor.sqlite", home / "tutor.sqlite.new")
+        (home / "chroma").chmod(PRIVATE_FOLDER)
+        make_private(home / "tutor.sqlite.new")
+        shutil.copyfile(folder / "tutor.sqlite", home / "tutor.sqlite.new")
     # The database appears last: a copy that was cut off starts over.
     (home / "tutor.sqlite.new").replace(home / "tutor.sqlite")
 

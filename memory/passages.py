@@ -134,24 +134,36 @@ class PassageStore:
         self._forget(stale)
         return found[0]
 
-    def rebuild(self, progress: Progress | None = None) -> int:
-        """Makes both indexes anew from SQL. Returns the number of passages."""
-        ids = [row["id"] for row in self._db.execute("select id from passages order by document, position")]
+    def off_by(self) -> tuple[int, int]:
+        """(missing, left over): how many passages an index lacks, and how many entries point at nothing. By counts alone, so
+        that each opening can ask."""
+        def count(sql: str) -> int:
+            return int(self._db.execute(sql)[0][0])
+
+        passages = count("select count(distinct id) from passages")
+        entries = (count("select count(*) from token_vectors"), self._vectors.count())
+        unlisted = bool(passages) and not count("select count(*) from (select 1 from lexical limit 1)")
+        return passages if unlisted else max(0, passages - min(entries)), max(0, max(entries) - passages)
+
+    def complete(self, progress: Progress | None = None) -> int:
+        """Makes out of SQL what the indexes lack, and removes from them what nothing points at. Returns the number of
+        passages that were made anew. What is through when it breaks off needn't be made again."""
+        ids = list(dict.fromkeys(row["id"] for row in self._db.execute("select id from passages order by document, position")))
+        self.sweep()
         self._cache.clear()
-        self._vectors.remove(self._vectors.ids())
-        passages = list(self.passages(list(dict.fromkeys(ids))).values())
-        texts = {(info.source, info.path): self.text(info.id) for info in self.documents()}
-        rows: list[tuple[str, bytes, str]] = []
-        for part, made in self._embedded(passages, progress):
+        there = self._vectors.ids() & self._with_tokens(ids)
+        for part, made in self._embedded([p for p in self.passages(ids).values() if p.id not in there], progress):
             self._vectors.add([p.id for p in part], np.stack([v.vector for v in made]), [p.source for p in part])
-            rows.extend((p.id, v.tokens.tobytes(), json.dumps(v.counts)) for p, v in zip(part, made, strict=True))
+            self._db.many("insert or replace into token_vectors(passage, tokens, counts) values (?,?,?)",
+                          [(p.id, v.tokens.tobytes(), json.dumps(v.counts)) for p, v in zip(part, made, strict=True)])
+        listed = self._listed()
+        unlisted = [passage for passage in self.passages(ids).values() if passage.id not in listed]
+        texts = {(info.source, info.path): self.text(info.id) for info in self.documents()} if unlisted else {}
         with self._db.transaction(durable=True):
-            self._db.execute("delete from token_vectors")
-            self._lexical.clear()
-            self._db.many("insert into token_vectors(passage, tokens, counts) values (?,?,?)", rows)
-            self._lexical.add(row for p in passages for row in _lexical_rows(p, texts[(p.source, p.document)]))
+            self._db.execute("delete from token_vectors where passage not in (select id from passages)")
+            self._lexical.add(row for p in unlisted for row in _lexical_rows(p, texts[(p.source, p.document)]))
         self.generation += 1
-        return len(passages)
+        return len({*ids} - there | {passage.id for passage in unlisted})
 
     def sweep(self) -> int:
         """Removes vectors that nothing points at (left by a crash). Returns how many."""
@@ -168,8 +180,8 @@ class PassageStore:
             found.append(f"{len(missing)} passages have no vector")
         if lost := known - self._with_tokens(sorted(known)):
             found.append(f"{len(lost)} passages have no token vectors")
-        unlisted = known - {row["passage"] for row in self._db.execute("select distinct passage from lexical")}
-        if unlisted:
+        found += self._lexical.check()
+        if unlisted := known - self._listed():
             found.append(f"{len(unlisted)} passages are missing from the lexical index")
         return found
 
@@ -181,6 +193,9 @@ class PassageStore:
             yield part, list(self._embedder.embed_passages([_embedding_input(passage) for passage in part]))
             if progress:
                 progress(min(at + EMBED_BATCH, len(passages)), len(passages))
+
+    def _listed(self) -> set[str]:
+        return {row["passage"] for row in self._db.execute("select distinct passage from lexical")}
 
     def _with_tokens(self, ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -196,7 +211,7 @@ class PassageStore:
             (document.id, document.name, document.title, document.source, document.hash, document.text,
              document.origin, datetime.now(UTC).isoformat(timespec="seconds")))
         self._db.many("insert into passages(id, document, position, heading, start, stop, blocks) values (?,?,?,?,?,?,?)",
-                      (_row(document.id, at, passage) for at, passage in enumerate(document.passages)))
+                      (passage_row(document.id, at, passage) for at, passage in enumerate(document.passages)))
         self._lexical.add(row for passage in document.passages for row in _lexical_rows(passage, document.text))
 
     def _drop(self, document: str) -> set[str]:
@@ -228,14 +243,16 @@ def block_text(passage: Passage, block: Block) -> str:
 
 
 def _lexical_rows(passage: Passage, text: str) -> Iterator[tuple[str, int, Source, str, str]]:
+    says_more = any(block.kind != "heading" for block in passage.blocks)
     for at, block in enumerate(passage.blocks):
-        if block.kind == "heading" and len(passage.blocks) > 1:
+        if block.kind == "heading" and says_more:
             continue
         context = block.context if block.kind != "heading" else block.context[:-1]
         yield passage.id, at, passage.source, " ".join(context), plain(text[block.start : block.end])
 
 
-def _row(document: str, position: int, passage: Passage) -> tuple[Any, ...]:
+def passage_row(document: str, position: int, passage: Passage) -> tuple[Any, ...]:
+    """A row of the table of passages."""
     blocks = [[b.kind, b.start, b.end, list(b.heading), list(b.context), b.depth] for b in passage.blocks]
     return passage.id, document, position, json.dumps(passage.heading), passage.start, passage.end, json.dumps(blocks)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from memory.base import IndexDamaged, StorageFull
+from memory.home import make_private
 
 SAFE_SQLITE = (3, 51, 3)
 SCHEMA_VERSION = 2
@@ -76,6 +77,8 @@ class Database:
         self._lock = threading.RLock()
         self._depth = 0
         try:
+            if self.path != ":memory:":
+                make_private(Path(self.path))
             self._db = sqlite3.connect(self.path, check_same_thread=False, isolation_level=None, cached_statements=256)
             self._db.row_factory = sqlite3.Row
             for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "secure_delete=ON",
@@ -86,6 +89,8 @@ class Database:
                 self._db.execute(f"pragma user_version={SCHEMA_VERSION}")
         except sqlite3.DatabaseError as error:
             raise _explained(error, self.path) from error
+        except OSError as error:
+            raise StorageFull(f"Can't write {self.path} ({error.strerror}). Free some space or check its permissions.") from error
 
     @contextmanager
     def transaction(self, durable: bool = False) -> Iterator[Database]:
@@ -160,6 +165,8 @@ def _explained(error: sqlite3.DatabaseError, path: str) -> Exception:
     text = str(error)
     if "disk is full" in text or "readonly" in text or "disk I/O" in text:
         return StorageFull(f"Can't write {path} ({text}). Free some space or check its permissions; nothing was changed.")
-    if "malformed" in text or "not a database" in text:
+    # A page that was overwritten may also come out as a table that can't be opened, or as text that is none.
+    damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if damaged or "vtable constructor failed" in text or "Could not decode" in text:
         return IndexDamaged(f"{path} is damaged ({text}). Run `tutor doctor --rebuild`.")
     return error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from prompts.files import read_toml, write_atomically
 HEADER = "# Which version of each prompt is active. A line here is all that brings a version in or takes it back.\n"
 
 Choice = dict[str, int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One choice as a file makes it; as text, where it stands and what it says."""
+
+    file: Path
+    table: str
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.file}: [{self.table}] {self.name} = {self.version}"
 
 
 class ActiveVersions:
@@ -41,6 +55,11 @@ class ActiveVersions:
             for label, choice in _read(file)[1].items():
                 merged.setdefault(label, {}).update(choice)
         return merged
+
+    def lines(self) -> list[Line]:
+        """Every choice of every file."""
+        return [Line(file, table, name, version) for file in self._files
+                for table, choice in _tables(*_read(file)) for name, version in choice.items()]
 
     def choose(self, name: str, version: int, label: str | None) -> None:
         """Makes a version active, or gives it a label. Atomic; raises PromptError when the file can't be written."""
@@ -75,8 +94,11 @@ def _table(table: Any, title: str, path: Path) -> Mapping[str, Any]:
 
 def _toml(active: Choice, labels: Mapping[str, Choice]) -> str:
     # Names and labels are plain words wherever they come in, so they need no quotes.
-    tables = [("active", active), *((f"labels.{label}", choice) for label, choice in sorted(labels.items()))]
     return HEADER + "".join(
         f"\n[{title}]\n" + "".join(f"{name} = {number}\n" for name, number in sorted(choice.items()))
-        for title, choice in tables if choice
+        for title, choice in _tables(active, labels) if choice
     )
+
+
+def _tables(active: Choice, labels: Mapping[str, Choice]) -> list[tuple[str, Choice]]:
+    return [("active", active), *((f"labels.{label}", choice) for label, choice in sorted(labels.items()))]

@@ -152,13 +152,14 @@ class PromptStore:
             locked = self._locked()
             problems += self._strays()
             ids = [f"{name}@{number}" for name in self.names() for number in self.versions(name)]
-            chosen = {(name, number) for choice in (self.active(), *self.labels().values())
-                      for name, number in choice.items()}
+            lines = self._choice.lines()
             inactive = [name for name in self.names() if name not in self.active()]
         except PromptError as error:
             return [*problems, str(error)]
         problems += [f"{name} has no active version; name one in active.toml." for name in inactive]
-        for ref in dict.fromkeys([*ids, *locked, *(f"{name}@{number}" for name, number in sorted(chosen))]):
+        problems += [f"{line} names a version that isn't there ({self._known_of(line.name)}); change that line or take it out."
+                     for line in lines if f"{line.name}@{line.version}" not in ids]
+        for ref in dict.fromkeys([*ids, *locked]):
             try:
                 self._load(*self._pick(ref, None), locked)
             except PromptError as error:
@@ -268,6 +269,10 @@ class PromptStore:
                 for path in sorted(files)
                 if path.parent.parent != self._folder / "library"
                 or not (NAME.fullmatch(path.parent.name) and VERSION_FILE.fullmatch(path.name))]
+
+    def _known_of(self, name: str) -> str:
+        numbers = self._numbers(self._folder / "library" / name) if NAME.fullmatch(name) else []
+        return f"there are {', '.join(map(str, numbers))}" if numbers else f"there is no prompt {name!r}"
 
     @staticmethod
     def _numbers(folder: Path) -> list[int]:

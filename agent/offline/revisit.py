@@ -25,7 +25,8 @@ INSISTS = re.compile(
     r"|again|i meant?|(?:what )?would (?:it|that) (?:be|change)|doubl\w+|tripl\w+|halv\w+|twice|half|increase|decrease"
     rf"|reduce|raise|lower|ten times|\w+ times (?:the|as)|\d+x|\d+(?:\.\d+)?\s*(?:%|percent) {_WAY})\b")
 OPENS = re.compile(
-    _LEAD + r"(?:with|at(?! which| what)|for|using|use|what (?:would|does|do|if|about)|set|let|if|without|only|say|take|give it|let's say)\b")
+    _LEAD + r"(?:with|at(?! which| what)|for|using|use|what (?:would|does|do|if|about)|set|let|if|without|only|say|take"
+    r"|give it|let's say)\b")
 THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:them|those|it)\b|\bsame\b")
 AGAIN = re.compile(r"(?i)\b(?:instead|this time)\b")
 PLAIN = re.compile(r"[\w\s%.,?!:/$@=+µ-]+")

@@ -17,7 +17,8 @@ IMPERATIVE = re.compile(
     r"|and)\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out"
     r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
 OPEN = re.compile(
-    r"(?i)\b(?:options|going on|called|going wrong|happening|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b|what to do|better|help)\b"
+    r"(?i)\b(?:options|going on|called|going wrong|happening|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b"
+    r"|what to do|better|help)\b"
     r"|\bwhich (?:algorithm|tool|method|technique|approach|pattern)\b")
 """A question for advice or a name, whatever numbers it tells."""
 SHOW = re.compile(
@@ -46,7 +47,8 @@ YES_NO = re.compile(r"(?i)^\W*(?:is|are|does|do|can|could|will|would)\b")
 ADVICE = re.compile(r"(?i)\b(?:should|may|must|ought|recommend\w*|typical\w*|usual\w*|default|best)\b")
 ELSEWHERE = re.compile(
     r"(?i)\b(?:in|from|of|by|to) (?:my|the|our|your|these|those) (?:\S+ ){0,3}?(?:notes?|material|lessons?|course"
-    r"|documents?|docs?|slides?|chapter|section|text|checklist|example|handbook|runbook|wiki)\b|\baccording to (?:my|the|our|your|these|those|this)\b"
+    r"|documents?|docs?|slides?|chapter|section|text|checklist|example|handbook|runbook|wiki)\b"
+    r"|\baccording to (?:my|the|our|your|these|those|this)\b"
     r"|\b(?:notes?|documents?|docs?|text|author|lesson) (?:say|says|quote|claims?|gives?|mentions?|states?|recommend)"
     r"|\.(?:md|pdf|docx?|txt)\b")
 """The answer stands in the learner's own material: looked up, not computed."""

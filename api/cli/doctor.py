@@ -7,14 +7,11 @@ import platform
 import sqlite3
 from argparse import ArgumentParser
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from api.cli.call import Call
-from api.cli.failures import DONE, INTERNAL
+from api.cli.failures import DONE, INTERNAL, CliError
 from api.cli.output import Output
-
-if TYPE_CHECKING:
-    from memory.open import Memory
 
 PACKAGES = {"tutor": "ml-platform-tutor", "chromadb": "chromadb", "langgraph": "langgraph", "langchain": "langchain",
             "onnxruntime": "onnxruntime"}
@@ -22,24 +19,26 @@ PACKAGES = {"tutor": "ml-platform-tutor", "chromadb": "chromadb", "langgraph": "
 
 def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--rebuild", action="store_true",
-                        help="make both search indexes anew; what is damaged is moved aside and its documents are read again")
+                        help="make all that is derived anew; of a damaged database, what can be read is kept")
 
 
 def run(call: Call) -> int:
-    from api.backend import LocalBackend
     from memory.base import IndexDamaged
 
     did = _rebuild(call) if call.args.rebuild else []
     told: dict[str, Any] = {"home": str(call.home), "versions": versions(), "model": model_file(), "did": did}
     try:
         with call.backend() as backend:
-            if isinstance(backend, LocalBackend):
-                told |= home_state(backend.memory)
-            else:
-                told |= {"server": backend.server, "problems": []}
+            told |= {"server": backend.server} if backend.server else {}
+            told |= backend.check()
     except IndexDamaged as error:
         told["problems"] = [str(error)]
+    except CliError as error:
+        if "server" not in told:
+            raise
+        told["problems"] = [f"The home wasn't checked: {error}"]
     told["prompts"] = prompt_problems(call)
+    told["warnings"] = [*told.get("warnings", []), *_seen_by_others(call)]
     told["sound"] = not told["problems"] and not told["prompts"]
     call.out.result(told, lambda: _show(call.out, told))
     return DONE if told["sound"] else INTERNAL
@@ -67,25 +66,19 @@ def model_file() -> dict[str, str | None]:
         return {"path": str(path), "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def home_state(memory: Memory) -> dict[str, Any]:
-    """{"documents","chunks","problems","errata","unfinished_turns","pending_reviews","warnings"}."""
-    from memory.reviews import Reviews
-    from memory.sql import sqlite_warning
-    from memory.threads import Threads
-
-    notes = memory.store.documents("notes")
-    warning = sqlite_warning()
-    return {
-        "documents": len(notes), "chunks": sum(info.chunks for info in notes), "problems": memory.store.problems(),
-        "errata": len(memory.errata.entries), "unfinished_turns": len(Threads(memory.db).unfinished()),
-        "pending_reviews": len(Reviews(memory.db).listing("pending")), "warnings": [warning] if warning else [],
-    }
-
-
 def prompt_problems(call: Call) -> list[str]:
     from prompts.store import PromptStore
 
     return PromptStore(overrides=call.home / "prompts.toml").verify()
+
+
+def _seen_by_others(call: Call) -> list[str]:
+    from memory.home import open_to_others
+
+    if not call.home.is_dir() or not open_to_others(call.home):
+        return []
+    return [f"other accounts of this machine can look into {call.home}, which holds your questions; `chmod -R go= {call.home}` "
+            "keeps them out."]
 
 
 def _rebuild(call: Call) -> list[str]:
@@ -107,8 +100,17 @@ def _show(out: Output, told: dict[str, Any]) -> None:
     rows += [(name.replace("_", " "), told[name]) for name in
              ("server", "documents", "chunks", "errata", "unfinished_turns", "pending_reviews") if name in told]
     out.table(("what", "found"), rows)
-    for line in told.get("warnings", []):
+    for line in told["warnings"]:
         out.note(f"Careful: {line}")
     for line in [*told["problems"], *told["prompts"]]:
         out.note(f"Problem: {line}")
-    out.text("Sound." if told["sound"] else "Not sound." + ("" if told["did"] else " `tutor doctor --rebuild` mends the indexes."))
+    out.text("Sound." if told["sound"] else "Not sound." + _way_out(told))
+
+
+def _way_out(told: dict[str, Any]) -> str:
+    """What mends the home, where something does: each problem of the prompts names its own way out."""
+    if not told["problems"] or told["did"]:
+        return ""
+    if told.get("server"):
+        return f" Stop the server at {told['server']}, then run `tutor doctor --rebuild`."
+    return " `tutor doctor --rebuild` mends the home."

@@ -74,8 +74,10 @@ def _activate(call: Call, store: PromptStore) -> None:
     if not number.isdecimal():
         raise CliError("bad_input", f"{call.args.ref!r} names no version; write it as name@version, for example "
                                     f"`tutor prompts activate {name}@1`.")
+    from memory.home import make_home
+
     try:
-        call.home.mkdir(parents=True, exist_ok=True)
+        make_home(call.home)
     except OSError as error:
         raise CliError("storage_full", f"Can't use {call.home} ({error.strerror}). Name a folder that can be written with "
                                        "--home.") from error

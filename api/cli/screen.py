@@ -50,8 +50,10 @@ class PromptReader:
         from prompt_toolkit.completion import WordCompleter
         from prompt_toolkit.history import FileHistory
 
-        history.parent.mkdir(parents=True, exist_ok=True)
-        history.touch(mode=0o600)
+        from memory.home import make_home, make_private
+
+        make_home(history.parent)
+        make_private(history)
         self._session: PromptSession[str] = PromptSession(
             history=FileHistory(str(history)), completer=WordCompleter(list(COMMANDS), sentence=True), complete_while_typing=False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import struct
 import zlib
@@ -33,8 +34,7 @@ UNREADABLE_CHARS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u00ad\ufeff]")
 LIGATURES = str.maketrans({"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "ft", "ﬆ": "st", "\xa0": " "})
 MAX_HEADING_CHARS, MAX_HEADING_LINES = 120, 3
 LEAD_CHARS = 400
-EDGE_LINES = 2
-HEADING_SCALE = 1.12
+EDGE_LINES, HEADING_SCALE = 2, 1.12
 # What pypdf raises on files that break the format in ways it didn't foresee.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, AssertionError, RecursionError,
           NotImplementedError, EOFError, OSError, zlib.error, struct.error)
@@ -80,9 +80,7 @@ def read_pdf(data: bytes, path: Path) -> tuple[str, str, list[Block]]:
     except (PyPdfError, *DAMAGE) as error:
         raise UnreadableDocument(f"{path} is damaged or no PDF; save or download it again.") from error
     if not any(char.isalnum() for lines in pages for line in lines for char in line.text):
-        raise UnreadableDocument(
-            f"{path} holds no text, only pictures of its {len(pages)} pages; run text recognition (OCR) on it first."
-        )
+        raise UnreadableDocument(f"{path} holds no text, only pictures of its {len(pages)} pages; run text recognition (OCR) on it first.")
     body = _body_size(pages)
     groups = _groups(_without_running_lines(pages, body))
     heads = [_is_heading(group, body) for group in groups]
@@ -117,6 +115,8 @@ def outlined(text: str, pieces: Iterable[Piece]) -> list[Block]:
 def _opened(data: bytes, path: Path) -> PdfReader:
     from pypdf import PdfReader
 
+    # What it has to say of a file, on whatever stream, our one line says.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     reader = PdfReader(io.BytesIO(data))
     # An empty password opens what only forbids printing or copying to others.
     if reader.is_encrypted and not reader.decrypt(""):

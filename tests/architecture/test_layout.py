@@ -29,7 +29,9 @@ EDGES = {
     "torch": ("memory/export.py",),
     "sentence_transformers": ("memory/export.py",),
 }
-ENVIRONMENT = {"agent/settings.py", "memory/export.py"}
+ENVIRONMENT = {"agent/settings.py", "memory/export.py", "memory/minilm.py"}
+# What is only written: it tells a library to stay offline, and looks at nothing.
+WRITTEN = {"memory/export.py": "os.environ['HF_HUB_OFFLINE'] = '1'", "memory/minilm.py": "os.environ['ORT_DISABLE_TELEMETRY'] = '1'"}
 LOOKS = {"environ", "environb", "getenv", "getenvb", "putenv", "unsetenv"}
 
 
@@ -86,10 +88,10 @@ def test_vendors_stay_at_the_edge(vendor: str) -> None:
 def test_the_environment_is_read_in_one_place() -> None:
     looked = {file: found for file, tree in modules().items() if (found := looks_at_environment(tree))}
     assert set(looked) == ENVIRONMENT
-    # Set-up tells a library to stay offline, and looks at nothing.
-    export = modules()["memory/export.py"]
-    written = [ast.unparse(node) for node in ast.walk(export) if isinstance(node, ast.Assign) and "environ" in ast.unparse(node)]
-    assert written == ["os.environ['HF_HUB_OFFLINE'] = '1'"] and len(looked["memory/export.py"]) == 1
+    for file, assignment in WRITTEN.items():
+        written = [ast.unparse(node) for node in ast.walk(modules()[file])
+                   if isinstance(node, ast.Assign) and "environ" in ast.unparse(node)]
+        assert written == [assignment] and len(looked[file]) == 1
 
 
 def test_nothing_catches_everything() -> None:

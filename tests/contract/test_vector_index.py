@@ -76,7 +76,7 @@ def test_adding_again_replaces_vector_and_source(index: VectorIndex) -> None:
     first, second, other = unit(3, 6)
     index.add(["a", "b"], np.stack([first, other]), ["notes", "notes"])
     index.add(["a"], second[None, :], ["course"])
-    assert index.ids() == {"a", "b"}
+    assert index.ids() == {"a", "b"} and index.count() == 2
     (key, score), = index.nearest(second, 5, "course")
     assert key == "a" and score == pytest.approx(1.0, abs=1e-5)
     assert [key for key, _ in index.nearest(first, 5, "notes")] == ["b"]
@@ -86,13 +86,13 @@ def test_what_is_removed_is_not_found_and_the_rest_is(index: VectorIndex) -> Non
     vectors = unit(6, 7)
     index.add(named(6), vectors, ["notes"] * 6)
     index.remove({"p0", "p3", "never there"})
-    assert index.ids() == {"p1", "p2", "p4", "p5"}
+    assert index.ids() == {"p1", "p2", "p4", "p5"} and index.count() == 4
     assert {key for key, _ in index.nearest(vectors[0], 10, None)} == index.ids()
 
 
 def test_nothing_in_gives_nothing_out(index: VectorIndex) -> None:
     query = unit(1, 8)[0]
-    assert index.ids() == set() and index.nearest(query, 3, None) == []
+    assert index.ids() == set() and index.count() == 0 and index.nearest(query, 3, None) == []
     index.add([], np.zeros((0, DIMENSION), np.float32), [])
     index.remove([])
     index.add(["a"], query[None, :], ["notes"])
@@ -104,7 +104,7 @@ def test_more_than_one_batch_goes_in_and_out(index: VectorIndex) -> None:
     rows = ADD_BATCH + 5
     vectors = unit(rows, 9)
     index.add(named(rows), vectors, sources(rows))
-    assert len(index.ids()) == rows
+    assert len(index.ids()) == index.count() == rows
     assert index.nearest(vectors[-1], 1, None)[0][0] == f"p{rows - 1}"
     index.remove(named(rows)[1:])
     assert index.ids() == {"p0"}

@@ -84,7 +84,8 @@ def test_commands_go_through_the_server_that_owns_the_home(served: Path, tmp_pat
     assert tutor("threads", "show", "nowhere", *home).returncode == 4
     seen = tutor("review", "show", waiting["review_id"], *home)
     assert seen.returncode == 0 and "Tokens." in seen.stdout
-    assert json.loads(tutor("doctor", "--json", *home).stdout)["server"].startswith("http://127.0.0.1:")
+    checked = json.loads(tutor("doctor", "--json", *home).stdout)
+    assert checked["server"].startswith("http://127.0.0.1:") and checked["sound"] and checked["documents"] == 1
     refused = tutor("ask", "x", "--model", "offline", *home)
     assert refused.returncode == 5 and refused.stderr.startswith("error: The server at")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +64,18 @@ def pages(home: Path) -> None:
     (home / "tutor.sqlite").write_bytes(head + GARBAGE)
 
 
-DAMAGES: list[Callable[[Path], None]] = [vectors, segments, no_folder, database, pages]
+def derived(home: Path) -> None:
+    """The tables that documents and conversations don't need."""
+    with closing(sqlite3.connect(home / "tutor.sqlite")) as db:
+        roots = [row[0] for row in db.execute("select rootpage from sqlite_master where name in ('token_vectors', 'lexical_data')")]
+        size = db.execute("pragma page_size").fetchone()[0]
+    with (home / "tutor.sqlite").open("r+b") as file:
+        for root in roots:
+            file.seek((root - 1) * size)
+            file.write(GARBAGE[:size])
+
+
+DAMAGES: list[Callable[[Path], None]] = [vectors, segments, no_folder, database, pages, derived]
 
 
 def make_home(folder: Path) -> tuple[Path, Path]:
@@ -89,12 +102,16 @@ def test_a_line_names_the_way_out_and_a_rebuild_mends(tmp_path: Path, damage: Ca
     code, told, errors = run(tmp_path / "child", MEND, home)
     assert code == 0 and "made anew" in told, errors
     if damage in (database, pages):
-        assert "conversations and reviews stay in there" in told
+        assert "kept as tutor.sqlite.damaged-1. Nothing in it could be read." in told
         memory = open_memory(home, course=False, embedder=HashEmbedder())
         assert ingest(memory.store, [notes]).failed == []
         memory.close()
     code, out, errors = run(tmp_path / "child", SEARCH, *search)
     assert code == 0 and json.loads(out)["hits"][0]["text"] in NOTES, errors
+    code, told, errors = run(tmp_path / "child", MEND, home)
+    assert code == 0 and "damaged" not in told, "once mended, it stays so"
+    kept = [path.name for path in home.iterdir() if "damaged" in path.name]
+    assert kept == (["tutor.sqlite.damaged-1"] if damage in (database, pages, derived) else []), "and no copies pile up"
 
 
 @pytest.mark.parametrize("damage", [vectors, database, segments])

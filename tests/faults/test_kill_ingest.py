@@ -112,19 +112,20 @@ def answers(memory: Memory, version: str) -> bool:
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the old notes, closed."""
+    """A folder with the old notes and a closed home that has read them."""
     folder = tmp_path_factory.mktemp("base")
     write_notes(folder / "notes", "old")
     with opened(folder / "home") as memory:
         ingest(memory.store, [folder / "notes"])
         assert answers(memory, "old") and memory.store.problems() == []
-    return folder / "home"
+    return folder
 
 
 @pytest.mark.parametrize(("point", "then", "allowed"), POINTS, ids=[f"{point}, {then}" for point, then, _ in POINTS])
 def test_a_killed_ingest_is_all_or_nothing(base: Path, tmp_path: Path, point: str, then: str, allowed: set[str]) -> None:
-    home, notes = tmp_path / "home", tmp_path / "notes"
-    shutil.copytree(base, home)
+    # The notes are edited where they were read: the same names in another folder would be other documents.
+    home, notes = tmp_path / "home", base / "notes"
+    shutil.copytree(base / "home", home)
     write_notes(notes, "new")
     with Child(tmp_path, INGEST, home, notes, point, then) as child:
         child.lines_until("reached")

@@ -51,8 +51,9 @@ def test_the_second_says_so_and_the_first_goes_on(tmp_path: Path) -> None:
         first.lines_until("open")
         code, out, errors = documents(tmp_path / "second", home)
         error = json.loads(out)["error"]
-        assert code == 5 and errors == ["waited"]
-        assert error["code"] == "home_busy" and f"Another process is using {home} and kept it for 0.5 s" in error["message"]
+        named = f"(pid {first.process.pid})"
+        assert code == 5 and errors == [f"Waiting up to 0.5 s for another process {named}, which is using {home} …", "waited"]
+        assert error["code"] == "home_busy" and f"Another process {named} is using {home} and kept it for 0.5 s" in error["message"]
         assert first.process.stdin is not None
         print(notes, file=first.process.stdin, flush=True)
         assert first.lines_until("ingested") == ["ingested 1"]
@@ -76,5 +77,6 @@ def test_the_plain_line_is_one(tmp_path: Path) -> None:
     with Child(tmp_path / "first", FIRST, home) as first:
         first.lines_until("open")
         code, out, errors = run(tmp_path / "second", SECOND, "search", "token", "--home", home)
-    line, waited = errors.splitlines()
-    assert (code, out, waited) == (5, "", "waited") and line.startswith("error: Another process is using ") and "--home" in line
+    waiting, line, waited = errors.splitlines()
+    assert (code, out, waited) == (5, "", "waited") and line.startswith("error: Another process (pid ") and "--home" in line
+    assert waiting.startswith("Waiting up to 0.5 s")

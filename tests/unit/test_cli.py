@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -34,9 +35,10 @@ from api.cli.run import prediction
 from api.server_backend import ServerBackend
 from eval.logs import read_log
 from memory.base import HomeBusy
+from memory.home import disown, own
 from memory.ingest.pipeline import ingest, ingest_text
 from memory.minilm import HashEmbedder
-from memory.open import Memory, open_in_memory, open_memory, own
+from memory.open import Memory, open_in_memory, open_memory
 from memory.predictions import Predictions
 from tools.registry import load_tools
 
@@ -280,6 +282,50 @@ def test_doctor_finds_a_sound_home_sound(tutor: Callable[..., int], memory: Memo
     assert json.loads(capsys.readouterr().out)["problems"] == ["1 passages have no vector"]
 
 
+def test_doctor_names_the_line_that_asks_for_a_prompt_which_is_gone(
+        tutor: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "prompts.toml").write_text("[labels.canary]\ntutor = 99\n", "utf-8")
+    assert tutor("doctor") == 1
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'home' / 'prompts.toml'}: [labels.canary] tutor = 99 names a version that isn't there" in told.err
+    assert told.out.endswith("Not sound.\n") and "--rebuild" not in told.out + told.err, "a rebuild mends no prompt"
+
+
+def test_doctor_tells_the_way_out_of_damage(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    memory.db.execute("delete from lexical")
+    assert tutor("doctor") == 1
+    assert capsys.readouterr().out.endswith("Not sound. `tutor doctor --rebuild` mends the home.\n")
+
+
+def test_doctor_warns_of_a_home_that_others_can_read(tutor: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    assert tutor("doctor", "--json") == 0
+    assert not [line for line in json.loads(capsys.readouterr().out)["warnings"] if "other accounts" in line]
+    (tmp_path / "home").chmod(0o755)
+    assert tutor("doctor", "--json") == 0
+    assert [line for line in json.loads(capsys.readouterr().out)["warnings"] if "other accounts" in line]
+
+
+@pytest.mark.parametrize(("answer", "told"), [
+    (httpx.Response(200, json={"documents": 3, "problems": ["2 passages have no vector"], "warnings": []}), "2 passages have no vector"),
+    (httpx.Response(404, json={"code": "not_found", "detail": "Nothing answers to GET /v1/tutor/home."}), "The home wasn't checked"),
+])
+def test_doctor_has_the_server_check_the_home(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: httpx.Response, told: str) -> None:
+    url = "http://127.0.0.1:1"
+
+    @contextmanager
+    def served(settings: Settings, progress: Any = None) -> Iterator[ServerBackend]:
+        with httpx.Client(base_url=url, transport=httpx.MockTransport(lambda _: answer)) as client:
+            yield ServerBackend(client, url, "t0ken")
+
+    assert main(["doctor", "--home", str(tmp_path)], served) == 1
+    said = capsys.readouterr()
+    assert f"Problem: {told}" in said.err and "Sound." not in said.out.splitlines()
+    assert said.out.endswith(f"Not sound. Stop the server at {url}, then run `tutor doctor --rebuild`.\n")
+
+
 # ---- what goes wrong
 
 
@@ -336,8 +382,8 @@ def test_a_busy_home_is_unavailable(tmp_path: Path, capsys: pytest.CaptureFixtur
         yield
 
     assert main(["documents", "--home", str(tmp_path)], impatient) == 5
-    held.release()
-    assert "Another process is using" in capsys.readouterr().err
+    disown(tmp_path, held)
+    assert f"Another process (pid {os.getpid()}) is using {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_defect_shows_no_traceback_unless_asked(
@@ -476,12 +522,13 @@ def test_rebuild_mends(tmp_path: Path, damage: str) -> None:
     did = rebuild(home, opened, wait_s=0.0)
     memory = opened()
     assert memory.store.problems() == []
-    assert [info.path for info in memory.store.documents()] == ["deep/limits.md"] + (["gone.md"] if damage != "database" else [])
+    assert [info.path for info in memory.store.documents()] == ["deep/limits.md", "gone.md"]
     assert "token bucket" in memory.index.search("token bucket", 1)[0].passage.text
     memory.close()
     kept = sorted(path.name for path in home.glob("*.damaged-*") if not path.name.endswith(("-wal", "-shm")))
-    assert kept == {"none": [], "vectors_gone": [], "vectors": ["chroma.damaged-1"], "database": ["tutor.sqlite.damaged-1"]}[damage]
-    assert ("gone.md is lost" in " ".join(did)) == (damage == "database")
+    assert kept == (["tutor.sqlite.damaged-1"] if damage == "database" else [])
+    assert ("could be read, so tutor.sqlite.damaged-1 can be deleted" in " ".join(did)) == (damage == "database")
+    assert rebuild(home, opened, wait_s=0.0) == ["Both indexes were made anew from 2 passages."]
 
 
 def _scratch_turns(database: Path) -> None:
@@ -546,6 +593,7 @@ def test_eval_runs_a_file_writes_a_log_and_compares(
     told = json.loads(capsys.readouterr().out)
     assert told["suite"] == "mine" and told["failed"] == [] and told["metrics"]["value"]["mean"] == 1.0
     assert "testcase" in junit.read_text("utf-8")
+    assert log.stat().st_mode & 0o077 == 0
     run = read_log(log)
     assert [result.id for result in run.results] == ["t", "s"] and run.values("hit@1") == [1.0]
     assert tutor("eval", "compare", str(log), str(log)) == 0

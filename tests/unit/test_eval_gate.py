@@ -245,6 +245,7 @@ def test_the_log_has_the_form_of_inspect(tmp_path: Path) -> None:
     run = _played()
     path = write_eval_log(run, tmp_path / "logs")
     assert path.name == f"{run.started[:19].replace(':', '-')}+00-00_s-1_{run.run}.json"
+    assert path.stat().st_mode & 0o077 == path.parent.stat().st_mode & 0o077 == 0, "it holds questions"
     log = json.loads(path.read_text(encoding="utf-8"))
     assert log == eval_log(run)
     assert log["version"] == 2 and log["status"] == "success" and log["eval"]["dataset"]["sample_ids"][0] == "a"

@@ -138,7 +138,7 @@ def test_the_same_words_in_two_documents_are_kept_apart(home: Home) -> None:
     assert {hit.passage.document for hit in home.index.search("beta", 9)} == {"b.md"} and home.store.problems() == []
 
 
-def test_rebuilding_makes_what_was_there(home: Home) -> None:
+def test_completing_makes_what_was_there(home: Home) -> None:
     ingest_text(home.store, "a.md", ABC)
     ingest_text(home.store, "b.md", section("delta"))
     before, ids = home.state(), home.vectors.ids()
@@ -146,21 +146,58 @@ def test_rebuilding_makes_what_was_there(home: Home) -> None:
     home.lexical.clear()
     home.db.execute("delete from token_vectors")
     steps: list[tuple[int, int]] = []
-    assert home.store.rebuild(lambda done, total: steps.append((done, total))) == 4
+    assert home.store.complete(lambda done, total: steps.append((done, total))) == 4
     assert home.state() == before and home.vectors.ids() == ids and home.store.problems() == [] and steps == [(4, 4)]
     assert "delta is" in home.found("delta")
 
 
-def test_a_rebuild_that_breaks_can_be_done_again(home: Home) -> None:
-    ingest_text(home.store, "a.md", ABC)
-    before = home.state()
-    home.embedder.breaks_after = home.embedder.embedded + 1
+def test_completing_goes_on_where_it_broke_off(home: Home) -> None:
+    ingest_text(home.store, "a.md", section("alpha") + "".join(section(f"w{at}x") for at in range(EMBED_BATCH)))
+    before, passages = home.state(), home.vectors.count()
+    home.vectors.close()
+    home.embedder.breaks_after = home.embedder.embedded + EMBED_BATCH
     with pytest.raises(MemoryError):
-        home.store.rebuild()
-    assert home.state() == before
-    home.embedder.breaks_after = None
-    home.store.rebuild()
-    assert home.state() == before and home.store.problems() == []
+        home.store.complete()
+    home.embedder.breaks_after, done = None, home.embedder.embedded
+    assert home.store.off_by() == (passages - EMBED_BATCH, 0)
+    assert home.store.complete() == passages - EMBED_BATCH
+    assert home.embedder.embedded - done == passages - EMBED_BATCH
+    assert home.state() == before and home.store.problems() == [] and home.store.off_by() == (0, 0)
+
+
+def test_headings_alone_are_in_step_and_found(home: Home) -> None:
+    ingest_text(home.store, "a.md", "# Alpha\n\n# Beta\n\n## Gamma\n")
+    assert home.store.problems() == [] and home.store.off_by() == (0, 0)
+    assert "Gamma" in home.found("gamma")
+
+
+def test_damage_inside_the_words_is_said(home: Home) -> None:
+    ingest_text(home.store, "a.md", ABC)
+    home.db.execute("delete from lexical_data where id > 10")
+    [problem] = home.store.problems()
+    assert "damaged" in problem
+
+
+@pytest.mark.parametrize("lost", ["vector", "tokens", "words", "left over"])
+def test_counts_tell_what_completing_mends(home: Home, lost: str) -> None:
+    ingest_text(home.store, "a.md", ABC)
+    assert home.store.off_by() == (0, 0)
+    before, embedded = home.state(), home.embedder.embedded
+    some = next(iter(home.vectors.ids()))
+    if lost == "vector":
+        home.vectors.remove([some])
+    elif lost == "tokens":
+        home.db.execute("delete from token_vectors where passage = ?", (some,))
+    elif lost == "words":
+        home.db.execute("delete from lexical")
+    else:
+        home.vectors.add(["orphan"], home.embedder.embed_query("orphan").vector[None, :], ["notes"])
+        home.db.execute("insert into token_vectors(passage, tokens, counts) values ('orphan', x'', '[]')")
+    off_by = {"vector": (1, 0), "tokens": (1, 0), "words": (3, 0), "left over": (0, 1)}[lost]
+    assert home.store.off_by() == off_by
+    assert home.store.complete() == off_by[0]
+    assert home.embedder.embedded - embedded == (1 if lost in ("vector", "tokens") else 0), "what is there isn't embedded again"
+    assert home.state() == before and home.store.problems() == [] and home.store.off_by() == (0, 0)
 
 
 def test_sweeping_takes_what_nothing_points_at_and_no_more(home: Home) -> None:

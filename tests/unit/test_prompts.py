@@ -358,7 +358,8 @@ def test_verify_finds_strays_and_wrong_choices(folder: Path) -> None:
     PromptStore(folder).lock()
     problems = "\n".join(PromptStore(folder).verify())
     for expected in ("library/greet/draft.md is no prompt", "library/v1.md is no prompt", "lone has no active version",
-                     "greet has no version 7", "no prompt 'nobody'"):
+                     f"{folder / 'active.toml'}: [active] greet = 7 names a version that isn't there (there are 1, 2); change that line",
+                     f"{folder / 'active.toml'}: [labels.canary] nobody = 1 names a version that isn't there (there is no prompt 'nobody')"):
         assert expected in problems
     assert problems.count("\n") == 4
 

@@ -522,7 +522,9 @@ UNREADABLE: list[tuple[str, bytes, str]] = [
 
 
 @pytest.mark.parametrize(("name", "content", "reason"), UNREADABLE, ids=[name for name, _, _ in UNREADABLE])
-def test_unreadable_files_say_so_in_one_sentence(write: Write, name: str, content: bytes, reason: str) -> None:
+def test_unreadable_files_say_so_in_one_sentence(
+    write: Write, caplog: pytest.LogCaptureFixture, name: str, content: bytes, reason: str
+) -> None:
     path = write(name, content)
     with pytest.raises(UnreadableDocument) as caught:
         read_file(path)
@@ -532,6 +534,7 @@ def test_unreadable_files_say_so_in_one_sentence(write: Write, name: str, conten
     assert sentence.endswith(".")
     assert ". " not in sentence
     assert "\n" not in sentence
+    assert caplog.messages == [], "the libraries keep what they think of it to themselves"
 
 
 def test_a_large_file_is_refused_by_its_size(tmp_path: Path) -> None:

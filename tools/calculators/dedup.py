@@ -88,7 +88,8 @@ def bloom_optimal_k(bits_per_key: float = param(**_BITS)) -> int:
     return max(round(bits_per_key * math.log(2)), 1)
 
 
-@formula("dedup.bloom_bits_per_key", words=["bits per key needed", "bits per key", "bits for each key", "for a false positive rate"], unit="bits", cases=[
+@formula("dedup.bloom_bits_per_key", unit="bits", words=["bits per key needed", "bits per key", "bits for each key",
+                                                       "for a false positive rate"], cases=[
     Case({"fp": 0.01}, {"result": 9.585}, abs=1e-3, source="-ln p / (ln 2)^2"),
 ], asks=[Ask("How many bits per key does a Bloom filter need for 1% false positives?", "result", 9.585),
     Ask("bloom filter, false positive rate 0.1% - how many bits for each key?", "result", 14.3776),])
