@@ -5,15 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
-
-SMALLEST = 1e-30
-"""Positive numbers below this are refused: no system has them, and dividing by them leaves the numbers' range."""
 
 Value = float | int | bool | str | None | list[Any] | dict[str, Any]
 Kind = Literal["calculator", "simulator", "formula"]
@@ -146,14 +144,9 @@ class Tool:
     def validate(self, args: Mapping[str, Any]) -> Params:
         """Checked parameters. Raises ToolError, one sentence that names the parameter and its range."""
         try:
-            checked = self.params.model_validate(dict(args))
+            return self.params.model_validate(_flushed(dict(args)))
         except ValidationError as error:
             raise ToolError(_one_sentence(self, error)) from None
-        for name in type(checked).model_fields:
-            if (tiny := _tiny(getattr(checked, name))) is not None:
-                raise ToolError(f"{self.name}: {name} can't be {tiny:g}; it must be 0 or at least {SMALLEST:g} in size"
-                                f"{_range(self.params, name)}.")
-        return checked
 
     def run(self, args: Mapping[str, Any], seed: int = 0) -> ToolResult:
         """Validates and runs. Same arguments and seed, same bytes (unless `measures`)."""
@@ -233,12 +226,13 @@ def formula(
     return register
 
 
-def _tiny(value: Any) -> float | None:
-    """A number in a parameter that is nearer to zero than anything measured, so that a quotient would overflow."""
+def _flushed(value: Any) -> Any:
+    """Subnormal numbers as 0, as hardware does that flushes them: no system has them, and 1 over one isn't finite."""
     if isinstance(value, float):
-        return value if 0 < abs(value) < SMALLEST else None
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return next((found for each in inner if (found := _tiny(each)) is not None), None)
+        return 0.0 if abs(value) < sys.float_info.min else value
+    if isinstance(value, dict):
+        return {key: _flushed(each) for key, each in value.items()}
+    return type(value)(_flushed(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def _finite(value: Any) -> bool:
