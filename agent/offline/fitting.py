@@ -21,7 +21,7 @@ from agent.offline.placing import (
     place_written,
     place_zeros,
 )
-from agent.offline.quantities import Quantity
+from agent.offline.quantity import Quantity
 from agent.offline.reading import Reading
 from agent.offline.vocabulary import stems_of
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from agent.offline.measures import DAY_S, measure, seconds_in
-from agent.offline.quantities import Quantity
+from agent.offline.quantity import Quantity
 from agent.offline.vocabulary import COMMON, FUNCTION, PREPOSITIONS, stems_of
 from agent.sentences import stem
 

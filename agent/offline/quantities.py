@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from agent.offline.measures import DAY_S, MAGNITUDES, measure, seconds_in
 from agent.offline.numerals import DIGITS, MULTIPLES, ONES, PARTS, UNITS, WORDS, amount
+from agent.offline.quantity import Quantity, joined, placed
 
 _LABELLED = (
     "stage layer level type version phase step part chapter section question point option tier zone "
@@ -24,7 +24,6 @@ COUNTED = re.compile(
 _SMALL = "of is at and in for with over each a an to per on by"
 NO_NOUN = frozenset(_SMALL.split())
 NEEDED, PERCENTILE = ("needed", "at least", "quorum", "of"), ("percentile", "quantile")
-WORDS_KEPT = 6
 
 _TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
 _START = re.compile(rf"""(?ix)
@@ -60,27 +59,6 @@ _ONE_THING = re.compile(r"(?i)[\s-]+(?!(?:is|of|that|which|who|can|will|has|more
                         r"|should|must|would|suffices)\b)[a-z]")
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """`value` is in the base `unit` (bytes, bit, bytes/s, bit/s, s, fraction, count, count/s, USD, FLOP, FLOP/s, km, W,
-    multiple, ratio), `original` the unit as written. With a "per day" `number` is the value before the division by
-    `per` seconds. `weak` numbers may be a name ("layer 7") or mere idiom ("a day"); `hints` are words that the form of
-    the number implies."""
-
-    value: float
-    unit: str
-    start: int
-    end: int
-    text: str
-    words_before: tuple[str, ...] = ()
-    words_after: tuple[str, ...] = ()
-    number: float = 0.0
-    per: float | None = None
-    original: str = ""
-    weak: bool = False
-    hints: tuple[str, ...] = ()
-
-
 def read_quantities(text: str) -> list[Quantity]:
     """Every quantity of a text in order, without overlap.
 
@@ -93,24 +71,9 @@ def read_quantities(text: str) -> list[Quantity]:
         at = match.end() if match["skip"] else match.start() + 1
         for quantity in _read(text, match):
             if math.isfinite(quantity.value):
-                found.append(_placed(text, quantity))
+                found.append(placed(text, quantity))
                 at = max(at, quantity.end)
-    return _joined(text, found)
-
-
-def _joined(text: str, found: list[Quantity]) -> list[Quantity]:
-    """ "5 h 15 min" is one duration, and "5120 x 5120" one number said twice."""
-    out: list[Quantity] = []
-    for quantity in found:
-        last = out[-1] if out else None
-        between = text[last.end: quantity.start] if last else ""
-        smaller = last is not None and last.unit == quantity.unit == "s" and quantity.value < (seconds_in(last.original) or 0.0)
-        if last is not None and smaller and not (last.weak or quantity.weak) and re.fullmatch(r"\s*(?:and|,)?\s*", between):
-            value = last.value + quantity.value
-            out[-1] = _placed(text, replace(last, value=value, number=value, end=quantity.end, original=quantity.original))
-        elif last is None or not (re.fullmatch(r"\s*[x×]\s*", between) and quantity.value == last.value):
-            out.append(quantity)
-    return out
+    return joined(text, found)
 
 
 def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
@@ -304,12 +267,3 @@ def _per(text: str, end: int, count: bool) -> tuple[int, float | None]:
 def _counts(text: str, start: int, end: int) -> bool:
     """Whether "one" counts something, unlike in "which one" and "one is enough"."""
     return not _NOT_ONE.search(text[max(0, start - 10): start]) and bool(_ONE_THING.match(text[end:]))
-
-
-def _placed(text: str, quantity: Quantity) -> Quantity:
-    """With its text and the words around it."""
-    word = r"[A-Za-z][\w'-]*"
-    before = re.findall(word, text[max(0, quantity.start - 80): quantity.start].lower())[-WORDS_KEPT:]
-    after = re.findall(word, text[quantity.end: quantity.end + 80].lower())[:WORDS_KEPT]
-    return replace(quantity, text=text[quantity.start: quantity.end], words_before=tuple(before),
-                   words_after=tuple(after), number=quantity.number or quantity.value)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import accumulate
 
 from agent.offline.parameters import Phrase, Slot, convert
-from agent.offline.quantities import Quantity, read_quantities
+from agent.offline.quantities import read_quantities
+from agent.offline.quantity import Quantity
 from agent.offline.series import NumberList, Written, read_lists, read_written
 from agent.offline.vocabulary import FUNCTION, words_of
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from agent.offline import revisit, sequels
 from agent.offline.chooser import Choice, LastCall, Likeness
+from agent.offline.completing import complete, shown
 from agent.offline.fitting import fit
 from agent.offline.parameters import Slot
 from agent.offline.placing import Fit
 from agent.offline.profiles import UNTELLING, Profile, fields_of, profile_of
-from agent.offline.quantities import Quantity
+from agent.offline.quantity import Quantity
 from agent.offline.reading import Reading
 from agent.offline.vocabulary import FUNCTION
 from agent.offline.wishes import ALIKE, asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
-from tools.base import Tool, ToolError
+from tools.base import ToolError
 from tools.registry import Registry
 
 LONGEST = 2_000
@@ -233,34 +233,6 @@ class SlotChooser:
         """More, the rarer its words are among the tools, and the more of them there are."""
         rarity = [self._rarity.get(word, 1.0) for word in phrase if word not in FUNCTION] or [0.2]
         return min(1.5, max(rarity) * (0.7 + 0.3 * len(rarity)))
-
-
-def complete(profile: Profile, args: dict[str, Any], unused: tuple[str, ...] = ()) -> Choice:
-    """A choice with what was assumed and what is missing. Text that its tool can't read is left out; a number out of
-    range stays, as the tool's own error names the range."""
-    missing = tuple(dict.fromkeys(slot.said for slot in profile.slots if slot.required and slot.name not in args))
-    if not missing and not _valid(profile.tool, args):
-        loose = {slot.name for slot in profile.slots if slot.kind in ("text", "list") and not slot.required}
-        fewer = {name: value for name, value in args.items() if name not in loose}
-        args = fewer if len(fewer) < len(args) and _valid(profile.tool, fewer) else args
-    assumed = tuple(f"{slot.name} = {shown(slot.default)} (default)" for slot in profile.slots
-                    if slot.name not in args and not slot.required and slot.default not in (None, "", [], ()))
-    return Choice(profile.tool.name, args, assumed + unused, missing)
-
-
-def _valid(tool: Tool, args: Mapping[str, Any]) -> bool:
-    try:
-        tool.validate(args)
-    except ToolError:
-        return False
-    return True
-
-
-def shown(value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        text = str(value)
-        return text if len(text) <= 60 else text[:57] + "..."
-    return f"{value:,.10g}" if 1 <= abs(value) < 1e15 else f"{value:g}"
 
 
 def _takes_enough(candidate: Candidate, reading: Reading) -> bool:

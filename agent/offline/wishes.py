@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from agent.offline.measures import measure
-from agent.offline.quantities import Quantity
+from agent.offline.quantity import Quantity
 
 _HOW = (r"(?:many|much|long|big|large|often|fast|high|low|small|likely|busy|available|full|soon|far|late|wide|probable"
         r"|close|reliable|idle)")

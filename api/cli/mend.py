@@ -137,4 +137,4 @@ def _read_again(memory: Memory, lost: list[LostDocument], progress: Progress | N
         # Without a hash, the next ingest reads the file once more and knows it again from then on.
         documents.append(NewDocument(each.name, read.title, read.text, "", passages, "notes", each.origin))
     memory.store.put([document for document in documents if document.passages])
-    return [f"{len(documents)} of {counted(len(lost), 'lost document')} could be read again from their files.", *failed] if lost else []
+    return [f"{len(documents)} of {counted(len(lost), 'lost document')} were read again from their files.", *failed] if lost else []

@@ -635,7 +635,7 @@ async def test_the_description_says_what_needs_the_token(site: Site) -> None:
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer") and "owner.json" in scheme["description"]
     guarded = {(method, path) for path, methods in told["paths"].items() for method, route in methods.items()
                if {name: []} in route.get("security", [])}
-    assert guarded == {("post", f"{API}/documents"), ("delete", f"{API}/documents/{{document}}"), ("post", f"{API}/reviews/{{review}}"),
+    assert guarded == {("post", f"{API}/documents"), ("delete", f"{API}/documents/{{document}}"), ("post", f"{API}/reviews/{{review}}"), ("post", f"{API}/predictions"),
                        ("post", f"{API}/prompts/{{name}}/activate")}
 
 
