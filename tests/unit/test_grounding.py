@@ -33,7 +33,7 @@ def piece(text: str = TEXT, n: int = 1) -> Piece:
 
 def test_verbatim_sentence_gets_a_mark_whose_quote_is_the_documents_text() -> None:
     out = ground("- **Latency:** A read from memory takes 100 ns.[1]", [piece()])
-    assert out.text == "- **Latency:** A read from memory takes 100 ns. [1]"
+    assert out.text == "- **Latency:** A read from memory takes 100 ns.[1]"
     [citation] = out.citations
     assert TEXT[citation.start : citation.end] == citation.quote
     assert "takes 100 ns." in citation.quote
