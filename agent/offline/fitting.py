@@ -201,7 +201,8 @@ def _fill_windows(slots: Sequence[Slot], reading: Reading, chosen: Iterable[Link
     windows = [slot for slot in slots if slot.dimension == "s"
                and any(phrase.stems in (("per",), ("window",)) for phrase in slot.phrases)]
     for link in chosen:
-        period, limit = reading.quantities[link.quantity].per, slots[link.slot]
+        quantity, limit = reading.quantities[link.quantity], slots[link.slot]
+        period = 1.0 if quantity.per is None and quantity.unit == "count/s" else quantity.per
         if period is None or limit.dimension != "count" or limit.name.endswith("_day"):
             continue
         for slot in windows:

@@ -17,6 +17,8 @@ from agent.sentences import stem
 
 Kind = Literal["number", "whole", "choice", "flag", "list", "text"]
 
+PER_SECOND = 0.3
+"""Grade of "100 rps" for a parameter that counts in a window of its own."""
 BARE = 0.35
 """Grade of a number without unit for a parameter that has one."""
 SUFFIX = {
@@ -114,8 +116,9 @@ def _converted(q: Quantity, to: str, slot: Slot) -> tuple[float, float] | None:
 def _count(q: Quantity, slot: Slot) -> tuple[float, float] | None:
     if q.unit in ("multiple", "ratio"):
         return q.value, 0.9
-    if q.unit == "count/s" and q.per is not None and not (slot.name.endswith("_day") and q.per != DAY_S):
-        return q.number, 0.95 if q.per == DAY_S and slot.name.endswith("_day") else 0.1 if q.per == 1 else 0.8
+    if q.unit == "count/s" and not (slot.name.endswith("_day") and q.per != DAY_S):
+        number = q.value if q.per is None else q.number
+        return number, 0.95 if q.per == DAY_S and slot.name.endswith("_day") else PER_SECOND if q.per in (1, None) else 0.8
     if q.unit == "fraction" and slot.unitless:
         return q.value, 0.7
     return None

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from agent.offline.measures import seconds_in
 
 WORDS_KEPT = 6
+EVERY = re.compile(r"(?i)\s+(?:[a-z]+\s+)?every\s+")
+"""Between a count and a time they are a rate: "one token every 2 s"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ def joined(text: str, found: list[Quantity]) -> list[Quantity]:
         if last is not None and smaller and not (last.weak or quantity.weak) and re.fullmatch(r"\s*(?:and|,)?\s*", between):
             value = last.value + quantity.value
             out[-1] = placed(text, replace(last, value=value, number=value, end=quantity.end, original=quantity.original))
+        elif last is not None and last.unit == "count" and quantity.unit == "s" and EVERY.fullmatch(between):
+            rate = last.value / quantity.value if quantity.value else 0.0
+            out[-1] = placed(text, replace(last, value=rate, unit="count/s", number=last.value, per=quantity.value, end=quantity.end))
         elif last is None or not (re.fullmatch(r"\s*[x×]\s*", between) and quantity.value == last.value):
             out.append(quantity)
     return out

@@ -33,7 +33,7 @@ _ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffice
                          r"|\b(?:in parallel|either|standby|any one)\b")
 _CHAINED = re.compile(r"(?i)\b(?:then|fronts|fronted|in front of|behind|followed by|passes|in series|chain|goes through"
                       r"|depends?|calls?|overall|whole|end to end)\b")
-_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*)?")
+_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*|time\s+)?")
 _COME = re.compile(r"(?i)[\s,:]+(?:there are |come |arrive |another )?")
 MOST_CALLS = 8
 _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
@@ -128,7 +128,8 @@ def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
     entries: list[tuple[Quantity, Quantity]] = []
     for count, time in zip(quantities, quantities[1:], strict=False):
         between = text[count.end: time.start]
-        if count.unit == "count" and time.unit == "s" and _AT.fullmatch(between):
+        moment = time.unit == "s" or time.unit == "count" and "=" in between
+        if count.unit == "count" and moment and _AT.fullmatch(between):
             entries.append((count, time))
     if not entries:
         for time, count in zip(quantities, quantities[1:], strict=False):

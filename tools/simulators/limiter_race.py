@@ -33,7 +33,7 @@ class Race(Params):
     burst: int = param(0, ge=0, le=1_000_000, unit="tokens", help="bucket size N; 0 means the limit",
                        words=["burst", "bucket", "tokens", "capacity", "bucket size", "queue"])
     rate_per_s: float = param(0.0, ge=0, le=1e6, unit="rps", help="refill or leak rate R; 0 means limit / window",
-                              words=["refill", "leak rate", "drain", "refilled", "leaks"])
+                              words=["refill", "leak rate", "drain", "refilled", "leaks", "tokens per second", "token"])
     traffic: Literal["trace", "steady", "burst", "poisson", "adversarial"] = param(
         "trace", words=["traffic", "arrivals", "pattern", "client"])
     trace: str = param("100@59s,100@61s", max_length=200_000, words=["trace", "requests arrive", "arrive at"],
