@@ -22,7 +22,7 @@ from agent.search import NAME, look_up
 from agent.state import TutorState
 
 LONGEST_GUESS = 40
-NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "quiz_answer"}
+NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "recalls", "quiz_answer"}
 SHOWN_TURNS = 6
 
 

@@ -63,6 +63,11 @@ def hint_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], 
     if unit is None:
         return Draft(phrases.NOTHING, "abstained")
     context: dict[str, Any] = {"topic": topic or query, "query": query}
+    share, missing = grade(look.question, unit.plain) if continuing and look.intent != "hint" else (0.0, [])
+    if share >= MET:
+        verdict = "Right." if share >= 1.0 or not missing else f"That's the heart of it. What you could add: {', '.join(missing[:3])}."
+        return Draft(f"{verdict}\n\nThe passage says:\n\n- {body(unit)} [{unit.piece.n}]", "answered", "Shall we go one step further?",
+                     {**context, "shown": unit.piece.passage.id})
     if rung > len(_RUNGS):
         return Draft(f"Here it is:\n\n- {body(unit)} [{unit.piece.n}]", "answered", "Can you say it in your own words now?",
                      {**context, "shown": unit.piece.passage.id})

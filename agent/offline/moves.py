@@ -70,6 +70,8 @@ class Reasoning:
             return Draft(phrases.THANKS if THANKS.match(look.question) else phrases.GREETING, own_voice=True)
         if look.intent == "about_self":
             return Draft(phrases.SELF, own_voice=True)
+        if look.intent == "recalls":
+            return Draft(_asked_before(talk), own_voice=True, context={"topic": talk.history[-1].topic} if talk.history else {})
         words = [word for word in re.findall(r"[^\W\d_]{2,}", look.question) if content_stems(word)]
         strange = words and (len(words) > 2 or not talk.history) and not any(self.occurs(word) or self.known(word) for word in words)
         if look.intent == "gibberish" or strange:
@@ -133,6 +135,13 @@ class Reasoning:
         if verdict == "none" and not self.errata.in_question(look.question):
             return Draft(phrases.NOTHING, "abstained", context={"topic": "", "query": ""})
         return answer_draft(look, talk, found, self.shelf, self.errata, self.respelt(look.query), self.spelt_out(look.topic))
+
+
+def _asked_before(talk: Conversation) -> str:
+    if not talk.history:
+        return phrases.NOTHING_ASKED
+    asked = [f"{at}. {past.question.splitlines()[0][:160]}" for at, past in enumerate(talk.history, start=1) if past.question.strip()]
+    return phrases.ASKED_BEFORE + "\n\n" + "\n".join(asked)
 
 
 def _reworded(look: Understanding, found: Sequence[Piece]) -> str:

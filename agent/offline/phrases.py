@@ -28,3 +28,5 @@ INTERVIEW = (
 )
 NOTHING_TO_CONTINUE = "That was all the material has on this. Which part should I go into?"
 """Said when a learner asks for more and the passages are used up."""
+NOTHING_ASKED = "You haven't asked anything in this conversation yet."
+ASKED_BEFORE = "Your last questions here, oldest first:"

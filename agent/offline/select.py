@@ -25,6 +25,8 @@ FLOOR = 0.6
 NAME_BONUS = 0.16
 ASKED_COST = 0.5
 ASKS = re.compile(r"(?i)(?:what|how|why|which|when|where|who|can you|could you|please|explain|is|are|do|does|should|for both)\b")
+FURNITURE = re.compile(r"(?i)^\W*(?:sources?|references?|bibliography|further reading|(?:learning )?(?:objectives|goals)|contents)\W*$")
+"""Sections that name or announce, and tell nothing."""
 MAX_ERRATA = 2
 RELEVANT_RANK = 2
 MIN_CLEAN_WORDS = 5
@@ -78,7 +80,7 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
             sentences = [sentence for sentence in sentences if not is_planted(sentence.plain)]
             if not sentences:
                 continue
-            if block.kind == "heading" or number >= len(piece.blocks):
+            if block.kind == "heading" or number >= len(piece.blocks) or any(FURNITURE.match(name) for name in block.context):
                 continue
             run = _fit(sentences, wanted)
             text = " ".join(s.plain for s in run)

@@ -13,12 +13,13 @@ from agent.screening import is_hostile
 from agent.sentences import content_stems
 
 Intent = Literal["explain", "compare", "list", "why", "how", "define", "compute", "quiz", "quiz_answer", "hint", "give_up",
-                 "continue", "shorter", "small_talk", "refuse", "gibberish", "empty", "about_self"]
+                 "continue", "shorter", "small_talk", "refuse", "gibberish", "empty", "about_self", "recalls"]
 
 GREETING = re.compile(r"(?i)^\W*(?:(?:hi|hey|hello|hiya|yo|good (?:morning|evening|afternoon|day|night)|bye|goodbye|see you(?: later)?|great|nice|cool|awesome|got it|perfect|"
                       r"how are you(?: doing)?(?: today)?|how's it going|what's up|sup|lol|haha|there|tutor|all|everyone|again|ok(?:ay)?|and)\W*)+$")
 THANKS = re.compile(r"(?i)^\W*(?:ok(?:ay)?[,.! ]+|great[,.! ]+)?(?:many )?(?:thanks?|thank you|thx|cheers|much appreciated)\b[^?]{0,80}$|^[^?]{0,30}\b(?:that (?:helped|cleared it up|makes sense)|i get it now|got it,? thanks)\b[^?]{0,30}$")
 FEELINGS = re.compile(r"(?i)\b(?:i'?m|i am|i feel)\b[^?]{0,25}\b(?:nervous|scared|afraid|anxious|stressed|tired|overwhelmed|frustrated|panicking|sad|lost)\b")
+RECALLS = re.compile(r"(?i)\bwhat (?:did|have|was|were) (?:i|my|we)\b.*\b(?:ask(?:ed)?|said?|questions?|talk(?:ed|ing)? about|discuss(?:ed)?)\b|\bmy (?:last|first|previous) question\b")
 SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt|person)|your name|help me use|"
                   r"who am i (?:talking|speaking|chatting) (?:to|with)|what (?:are you able to|can i ask)|what do you (?:know|do))\b")
 QUIZ = re.compile(r"(?i)\b(?:quiz|test|examine|drill|interrogate) me\b|\b(?:ask|give|pose) (?:me )?(?:a |an |one |another |some )?(?:\w+ )?(?:question|quiz|exercise|flash ?card)s?\b|\bcheck my (?:understanding|knowledge)\b|\banother (?:question|one)\b")
@@ -103,6 +104,8 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
         return "small_talk"
     if SELF.search(text) and len(content_stems(text)) <= 5:
         return "about_self"
+    if RECALLS.search(text) and len(text) < 100:
+        return "recalls"
     if _gibberish(text):
         return "gibberish"
     pending = history[-1].pending if history else {}
@@ -126,6 +129,8 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
 
 def points_nowhere(question: str) -> bool:
     """"How would I monitor it?" as the first thing said: it points to something that wasn't named."""
+    if re.fullmatch(r"(?i)\W*(?:(?:and|so|but|ok(?:ay)?|well)\W*)*(?:then|what|what else|next|so|more|go on|continue|why|how|how come)?\W*", question):
+        return True
     rest = POINTER.sub(" ", question)
     return rest != question and len(content_stems(rest)) <= 1 and not re.search(r"(?i)\bit (?:is|matter|mean|help)s?\b", question)
 
