@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import time
 import warnings
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ class LocalModelError(Exception):
 
 
 @contextmanager
-def serve_gguf(path: Path, context: int = 4096, threads: int = 2, seed: int = 0) -> Iterator[str]:
+def serve_gguf(path: Path, context: int = 4096, threads: int | None = None, seed: int = 0) -> Iterator[str]:
     """Loads the model and gives the base URL (`http://127.0.0.1:PORT/v1`) of a server that speaks OpenAI's wire.
 
     Temperature is 0 and prompts aren't cached, so the same request gives the same text; a request may set otherwise
@@ -30,9 +31,10 @@ def serve_gguf(path: Path, context: int = 4096, threads: int = 2, seed: int = 0)
 
     Leaving waits up to CLOSE_S for requests in flight: a stream that its client closed ends at once, a plain request runs
     to its last token. Close the clients first. Raises LocalModelError when the package, the file or the memory is
-    missing. `context` is in tokens, 2048 to 8192.
+    missing. `context` is in tokens, 2048 to 8192; `threads` are half of the cores by default: llama.cpp's threads spin at a
+    barrier for every token, so that on a core shared with anything else a token takes 500 ms instead of 20.
     """
-    server = _start(path, context, threads, seed)
+    server = _start(path, context, threads or max(1, (os.cpu_count() or 2) // 2), seed)
     # llama.cpp deadlocks when it is freed during a request, and an exiting interpreter would free it: so this
     # reference holds it until it is known to be idle.
     pinned = ctypes.py_object(server)

@@ -12,11 +12,12 @@ from tools.registry import Registry
 MAX_TOOLS = 8
 
 
-def offered_tools(registry: Registry, question: str, most: int = MAX_TOOLS) -> list[dict[str, Any]]:
-    """OpenAI-style schemas, the search tool first. All tools at once would fill a small model's context."""
+def offered_tools(registry: Registry, question: str, most: int = MAX_TOOLS, least_shared: int = 1) -> list[dict[str, Any]]:
+    """OpenAI-style schemas, the search tool first, then tools that share at least so many words with the question. All tools at
+    once would fill a small model's context."""
     wanted = content_stems(question)
     scored = [(_overlap(tool, wanted), tool) for tool in registry if tool.kind != "formula"]
-    best = sorted((pair for pair in scored if pair[0] > 0), key=lambda pair: (-pair[0], pair[1].name))[:most]
+    best = sorted((pair for pair in scored if pair[0] >= least_shared), key=lambda pair: (-pair[0], pair[1].name))[:most]
     return [SCHEMA, *(_schema(tool) for _, tool in best)]
 
 

@@ -20,7 +20,7 @@ from agent.textcalls import ToolCall, json_schema, parse_call
 
 ATTEMPTS = 2
 BACKOFF_S = 0.4
-SMALL_MODEL_TOOLS = 1
+SMALL_MODEL_TOOLS, SMALL_MODEL_SHARED = 1, 3
 
 
 @dataclass
@@ -41,8 +41,9 @@ async def ask_model(state: TutorState, context: TurnContext, offer_tools: bool) 
         rendered = parts.prompts.get("tutor")
         message = await _call(parts, parts.model, list(state["messages"]), parts.model_name, context)
         return Reply(message, _added(state["usage"], message), {"tutor": str(rendered.version)}, [], "offline")
-    most = SMALL_MODEL_TOOLS if parts.text_calls else MAX_TOOLS
-    tools = offered_tools(parts.registry, state["request"]["question"], most) if offer_tools else []
+    # What a small model is offered it calls, whether it fits or not.
+    most, shared = (SMALL_MODEL_TOOLS, SMALL_MODEL_SHARED) if parts.text_calls else (MAX_TOOLS, 1)
+    tools = offered_tools(parts.registry, state["request"]["question"], most, shared) if offer_tools else []
     system, prompts = _system(parts, state, tools)
     messages: list[BaseMessage] = [SystemMessage(system), *_wire_messages(state["messages"], parts.text_calls)]
     model: Any = parts.model

@@ -11,6 +11,8 @@ from typing import Any
 
 NAME_KEYS = ("name", "tool", "function")
 ARGS_KEYS = ("args", "arguments", "parameters")
+LONGEST_ANSWER = 900
+"""Characters, where a server constrains the reply by schema."""
 MAX_TRIES = 1000
 """Braces that open no object before a text counts as prose: each costs a pass over the text up to it."""
 
@@ -71,7 +73,8 @@ def json_schema(tools: Sequence[Mapping[str, Any] | type | Callable[..., Any]]) 
         parameters = _rerooted(function.get("parameters") or {"type": "object", "properties": {}}, place)
         definitions |= {place + key: value for key, value in parameters.pop("$defs", {}).items()}
         choices.append(_closed({"name": {"const": function["name"]}, "args": parameters}))
-    choices.append(_closed({"answer": {"type": "string"}}))
+    # A small model that repeats itself would otherwise run into its token limit, and a cut reply can't be read.
+    choices.append(_closed({"answer": {"type": "string", "maxLength": LONGEST_ANSWER}}))
     return {"oneOf": choices} | ({"$defs": definitions} if definitions else {})
 
 

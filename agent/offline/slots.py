@@ -27,7 +27,7 @@ LONGEST = 2_000
 CANDIDATES = 12
 RIVALS, RIVAL_MARGIN = 4, 2.0
 SIBLING = 0.8
-LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 0.8, 0.5, 2.0
+LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 1.1, 0.5, 2.0
 UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
 EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
 """What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs;
