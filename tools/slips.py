@@ -29,10 +29,11 @@ TIMES = tuple((factor, TIME_UNIT, hint) for factor, hint in (
 IN_BYTES = re.compile(r"\d\s*(?:[KMGTP]i?)?B\b|(?i:\bbytes?\b|\b[kmgt]i?bytes?\b)")
 IN_BITS = re.compile(r"\d\s*[KMGTP]?(?:bit|bps|b)\b|(?i:\bbits?\b)")
 IN_BINARY = re.compile(r"[KMGTP]iB|\b1024\b|2\s*(?:\^|\*\*)\s*[1-5]0\b")
-DIVIDED = re.compile(r"(?i)(?:/|÷|\bper|\bby|\bover)\s*\(?\s*[\d.,kM^*]*$")
+DIVIDED = re.compile(r"(?i)(?:/|÷|\bper|\bby|\bover)\s*\(?\s*[\d.,ekM^*×x ]*$")
 BY_DAY = re.compile(r"(?i)\bda(?:y|ily|u)s?\b")
 LONGER = re.compile(r"(?i)(?:/|\bper|\ban?|\beach)\s*(?:min(?:ute)?|h|hr|hour|day|month|year)\b|\b(?:hour|dai|month|year)ly\b")
-PERIOD = re.compile(r"(?i)\b(?P<day>days?|daily|DAU)\b|(?:/|\b(?:per|an?))\s*(?:h|hr|hour|min|minute)\b|\bhourly\b")
+PERIOD = re.compile(r"(?i)\b(?P<day>(?:day|week|month|year)s?|(?:dai|week|month|year)ly|DAU)\b"
+                    r"|(?:/|\b(?:per|an?))\s*(?:h|hr|hour|min|minute)\b|\bhourly\b")
 BY_SECOND = re.compile(r"(?i)\b(?:[rqt]ps)\b|per sec|/\s*s\b|a second|[KMGT]bps\b")
 
 
@@ -113,7 +114,9 @@ def _ratio(step: Equation) -> float | None:
         return float(step.right.timeless.number / left.number)
     timeless, bald = step.left.timeless, step.left.bald
     if timeless.dimensions == NONE:
-        loose = min((right.number / (timeless.number * unit) for unit in _bases(right, step)), key=_distance)
+        # "7 days * 24 h = 168 h": hours of each day.
+        units = [*_bases(right, step), *([step.right.unit.number] if right.dimensions == TIME else [])]
+        loose = min((right.number / (timeless.number * unit) for unit in units), key=_distance)
         return float(loose) if _distance(loose) < math.log(1 + NEAR) else None
     if bald.dimensions == right.dimensions and bald.number:
         # "$0.02 * 500 GB = $10": a price is for one.

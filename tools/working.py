@@ -15,15 +15,19 @@ from tools.measures import NONE, TIME, find_unit, is_unit
 MOST_STEPS = 40
 PLAIN = tuple((re.compile(pattern), written) for pattern, written in (
     (r"\n\s*(?=[=≈→]|->)", " "), (r"(?m)(?:(?<=\s)|^)\*\*(?=\S)(.+?)\*\*(?=[\s.,;:]|$)", r"\1"), (r"(?m)\s#\s[^=\n]*$", ""),
-    (r"[`|✓✔✅]", " "), (r"[–−]", "-"), (r"(?<![\d.,])(\d{1,3})\.(\d{3})\.(\d{3})(?![\d.])", r"\1\2\3"),
+    (r"[:;]-?\)|[`|✓✔✅!?\"“”]", " "), (r"[–−]", "-"), (r"[€£]", "$"), (r"\$(?!\s*[\d.])|(?<=[A-Za-z])['’][a-z]*", ""),
+    (r"\\(?:times|cdot)\b", "×"), (r"\\approx\b", "≈"),
+    (r"(?<![\d.,])(\d{1,3})\.(\d{3})\.(\d{3})(?![\d.])", r"\1\2\3"),
     (r"(?<=\d)[ \u00a0\u2009\u202f](?=\d{3}(?!\d))", "")))
-"""What is set otherwise than in plain text: results on a line of their own, bold, remarks, ticks, 12.000.000, 12 000."""
+"""What is set otherwise than in plain text: results on a line of their own, bold, remarks, ticks, LaTeX, 12.000.000, 12 000."""
 RAISED = re.compile("(?<=\\d)[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 EQUALS = re.compile(r"\s*(?:=>|->|→|≈|≅|≃|~=|==|=|\bequals\b)\s*|(?<=[\w)%])\s*~\s*")
 LABEL = re.compile(r"^(?P<label>[A-Za-z][A-Za-z _/()-]{0,40}?)\s*[:=]\s*(?=\S)|^(?P<note>[^=:*×/+]{1,40}):\s+(?=.*=)")
-BULLET = re.compile(r"(?i)^\s*(?:[-*•]\s+|\d{1,2}[.)]\s+|step\s+\d+\s*[:.)-]\s*)")
+BULLET = re.compile(r"(?i)^\s*(?:[-*•]\s+|\(?(?:\d{1,2}|[a-h])\)\s+(?=\w)|\d{1,2}\.\s+|step\s+\d+\s*[:.)-]\s*)")
+CARRIES_ON = re.compile(r"\s*[*×x÷/]\s*\d[\d.,]*[kKMBGT]?\s*(?:[A-Za-z]+\s*)?(?=[=≈→]|->)")
+COMPARED = re.compile(r"\s[<>≤≥]=?\s")
 HEDGE = re.compile(r"(?i)^\s*(?:~|(?:about|approx\w*\.?|roughly|around|circa|ca\.?|so|or|thus|i\.e\.)\s+)+")
-NEXT_STEP = re.compile(r";|(?<=[A-Za-z\d)%])\.\s+(?=\D)|(?:,\s+(?:and\s+)?(?:then\s+|so\s+)?|\s+(?:and|then|so)\s+)"
+NEXT_STEP = re.compile(r";|(?<=[A-Za-z\d)%])\.\s+(?=\D)|(?<=[a-z]{3})\.\s+|(?:,\s+(?:and\s+)?(?:then\s+|so\s+)?|\s+(?:and|then|so)\s+)"
                        r"(?=(?:[^,;=\d\n]|,(?=\d{3}))*\d(?:[^,;=\n]|,(?=\d{3}))*=)")
 NUMBER = re.compile(r"(?<![\w.])(?<!\d,)(?P<digits>\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)(?P<suffix>[kKMBGT](?![A-Za-z\d]))?")
 POWER = re.compile(r"(?<![\w.])(\d{1,4})\s*(?:\^|\*\*)\s*(\d{1,2})(?![\w.])")
@@ -33,7 +37,10 @@ SPOKEN = tuple((re.compile(rf"(?i){pattern}"), sign) for pattern, sign in (
     (r"\bminus\b", "-"), (r"(?<=\w)\s+(?:an?|each|every)\s+(?=(?:day|hour|minute|second|month|year|user|request)\b)", " / "),
     (r"\bdaily\b", "/ day"), (r"\bper\b", "/"), (r"(?<=[\dkMBGT)])\s*[x×]\s*(?=[\d(])", " * "), (r"(?<![A-Za-z])[x×]\s*(?=\d)", "* "),
     (r"(?<=\d)[x×](?![\w(])", ""), (r"(?<=\d)\s*(?:million|mio|mn)\b", "M"), (r"(?<=\d)\s*(?:billion|bn)\b", "B"),
-    (r"(?<=\d)\s*thousand\b", "k"), (r"\bsecs\b", "s")))
+    (r"(?<=\d)\s*thousand\b", "k"), (r"\bsecs\b", "s"),
+    *((rf"\b{prefix}{noun}s?\b", prefix[0].upper() + unit) for prefix in ("kilo", "mega", "giga", "tera", "peta")
+      for noun, unit in (("byte", "B"), ("bit", "bit")))))
+SMALL = re.compile(r"(?<=[\d\s])([kmgt])b(?![A-Za-z])")
 DIVISOR = re.compile(rf"/\s*({NUMBER.pattern}\s*[A-Za-z]+(?:/|(?<=B)\s+per\s+)(?:s|[A-Za-z]{{3,}})\b)")
 REMARK = re.compile(r"\(([^()\d]*)\)")
 BITS = re.compile(r"\b([KMGT])b(?=\s*/\s*s\b|\b(?!ps|it))")
@@ -88,6 +95,8 @@ def read_working(text: str, told: str = "") -> list[Equation]:
     for at, line in enumerate(_lines(text), start=1):
         label, written = _split(line, names)
         _learn(_tidy(line, {}), units)
+        if written and found and CARRIES_ON.match(line):
+            written[0] = f"{found[-1].right.text} {written[0]}"
         if len(found) + len(written) - 1 > MOST_STEPS:
             raise ToolError(f"estimate-check reads at most {MOST_STEPS} steps, and this work has more; check it in parts.")
         sides = [_side(each, _tidy(each, names), at) for each in written] if len(written) > 1 else []
@@ -106,9 +115,11 @@ def read_working(text: str, told: str = "") -> list[Equation]:
 
 
 def put_right(side: Side, wrong: Mapping[float, float]) -> Quantity:
-    """What a side gives when the numbers that are `wrong` so many times too large are mended."""
+    """What a side gives when the numbers that are `wrong` so many times too large are mended, each where it stands first."""
+    left = dict(wrong)
+
     def mended(match: re.Match[str]) -> str:
-        off = wrong.get(_number(match), 1.0)
+        off = left.pop(_number(match), 1.0)
         return match[0] if off == 1.0 else f"({match[0]} / {off!r})"
 
     return quantity(FIGURE.sub(mended, side.tidy))[0]
@@ -131,16 +142,27 @@ def _lines(text: str) -> list[str]:
     for pattern, plain in PLAIN:
         text = pattern.sub(plain, text)
     text = RAISED.sub(lambda power: f"^{unicodedata.normalize('NFKC', power[0])}", text)
-    parts = [BULLET.sub("", part).strip() for line in text.splitlines() for part in NEXT_STEP.split(BULLET.sub("", line))]
+    parts = [_listed(part).strip() for line in text.splitlines() for part in NEXT_STEP.split(_listed(line))]
     return [part for part in parts if part]
+
+
+def _listed(line: str) -> str:
+    """Without a bullet, which "* 365 = …" is none."""
+    return line if CARRIES_ON.match(line) else BULLET.sub("", line)
 
 
 def _split(line: str, names: Mapping[str, str]) -> tuple[str, list[str]]:
     """A line's label, and what stands between its equals signs, without words like "about"."""
     head = LABEL.match(line)
     label = (head["label"] or "").strip() if head else ""
-    sides = [HEDGE.sub("", side.rpartition(": ")[2]).strip(" .,") for side in EQUALS.split(line[head.end():] if head else line)]
+    sides = [_bare(side) for side in EQUALS.split(line[head.end():] if head else line)]
     return label, [side for side in sides if re.search(r"\d", side) or any(_mentions(side, name) for name in names)]
+
+
+def _bare(side: str) -> str:
+    """Without a note before it, what it is compared with, and remarks."""
+    reckoned = COMPARED.split(side.rpartition(": ")[2])[0]
+    return HEDGE.sub("", re.sub(r",\s\D*$", "", reckoned)).strip(" .,")
 
 
 def _side(text: str, tidy: str, line: int) -> Side:
@@ -187,6 +209,7 @@ def _dressed(left: Side, right: Side, units: Mapping[float, str], line: int) -> 
     text = left.tidy
     for number, end in sorted(numbers_in(text), key=lambda each: -each[1]):
         if number in units and number in left.bare:
+            end += bool(re.search(r"[*^]\s*\d+$", text[:end]) and text[end:end + 1] == ")" and POWER.search(text[:end]))
             text = f"{text[:end]} {units[number]}{text[end:]}"
     dressed = _side(left.text, text, line)
     return dressed if dressed.quantity.dimensions == right.quantity.dimensions else left
@@ -199,10 +222,10 @@ def _tidy(text: str, names: Mapping[str, str]) -> str:
     text = DIVISOR.sub(r"/ (\1)", REMARK.sub(r" \1 ", text))
     for pattern, sign in SPOKEN:
         text = pattern.sub(sign, text)
-    text = BITS.sub(r"\1bit", text)
-    text = POWER.sub(lambda power: f"({power[0]})" if text[power.end():power.end() + 1] == " " else power[0], text)
+    text = BITS.sub(r"\1bit", SMALL.sub(lambda unit: f"{unit[1].upper()}B", text))
+    text = POWER.sub(r"(\g<0>)", text)
     text = WORD.sub(lambda word: word[0] if _known(_noun(word[0])) else " ", text)
-    return re.sub(r"\(\s*\)", "", text).strip()
+    return re.sub(r"\(\s*\)|^\s*/\s*[A-Za-z]+\s+(?=[\d(])", "", text).strip()
 
 
 def _noun(word: str) -> str:

@@ -20,6 +20,7 @@ REPLICATION = (re.compile(rf"(?i)\b{_COUNT}\s*(?:x|×|-?fold|-?way)?\s*(?:replic
                re.compile(rf"(?i)\b(?:replicated|stored|kept)\s+{_COUNT}(?:x|\s+times)"))
 PEAKING = (re.compile(rf"(?i)\bpeak\w*\b[^.\d?]{{0,30}}?{_COUNT}\s*(?:x\b|×|times|the (?:average|mean))"),
            re.compile(rf"(?i)\b{_COUNT}\s*(?:x\b|×|times)?[^.\d?]{{0,24}}?\bpeak\b(?!\s*\d)"))
+OF_DATA = re.compile(r"\)?\s*(?:[kKMGTPE]i?)?(?:B|bit|[Bb]ps|bytes?)s?\b")
 SAYS_REPLICAS = re.compile(r"(?i)\breplica|\bcop(?:y|ies)\b|\bRF\b")
 SAYS_PEAK = re.compile(r"(?i)\bpeak")
 UNIT = re.compile(r"\d(?:[eE][+-]?\d+)?[kKMBGT]?\s+(?P<apart>(?:per\s+|an?\s+|/\s*)?[A-Za-z%]+(?:\s*(?:/|per)\s*[A-Za-z]+)?)"
@@ -132,7 +133,9 @@ def _missed(problem: str, steps: list[Checked]) -> Slip | None:
     lines = " ".join(each.step.text for each in steps)
     copies = _named(REPLICATION, problem)
     data = any(each.step.right.quantity.dimensions[1] for each in steps[-1:])
-    if data and copies > 1 and copies not in used and not SAYS_REPLICAS.search(lines):
+    factors = {number for each in steps for number, end in numbers_in(each.step.left.tidy)
+               if not OF_DATA.match(each.step.left.tidy[end:end + 20])}
+    if data and copies > 1 and copies not in factors and not SAYS_REPLICAS.search(lines):
         return Slip(REPLICAS, 1 / copies, f"the problem asks for {copies:g} copies")
     peak, average = _named(PEAKING, problem), ASKS_AVERAGE.search(problem)
     if peak <= 1 or data:
