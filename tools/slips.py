@@ -39,7 +39,7 @@ BY_SECOND = re.compile(r"(?i)\b(?:[rqt]ps)\b|per sec|/\s*s\b|a second|[KMGT]bps\
 
 @dataclass(frozen=True)
 class Slip:
-    """What went wrong, and the factor by which the result is too large."""
+    """What went wrong, and the factor by which the result is too large; 1 where there is none, as between sorts of units."""
 
     kind: str
     factor: float

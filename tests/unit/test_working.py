@@ -134,6 +134,7 @@ WRONG = [
     ("3 TB + 2 TB = 5 s", "", 1, UNITS, False),
     ("5 TB / 1 GB/s = 500 s", "", 1, SUM, False),
     ("500k * 20 = 1M views", "", 1, SUM, False),
+    ("5 - 5 = 3", "", 1, SUM, False),
     ("20,000 / 500 = 400 servers\n400 * 1.5 = 600 servers", "", 1, SUM, False),
     ("300 GB / 100 MB/s = 3000 s = 5 min", "", 2, SUM, False),
     ("avg = 96M / 86400 = 1,111 rps\npeak qps = avg * 3 = 2,222", USERS, 2, SUM, True),
@@ -168,6 +169,12 @@ def test_in_a_sum_only_the_wrong_part_is_off() -> None:
     assert (values["first_wrong_step"], values["right"], values["wrong_steps"]) == (1, 100, 1)
 
 
+def test_a_wrong_day_is_blamed_where_it_is_told_and_not_where_it_is_used() -> None:
+    values = checked("1 day ≈ 100k s\n96M / 100k = 960", "96M a day: rps?").values
+    assert (values["first_wrong_step"], values["wrong_steps"]) == (1, 1)
+    assert values["right"] == pytest.approx(1111.11, rel=1e-5)
+
+
 def test_two_slips_are_both_counted() -> None:
     values = checked("500k * 20 = 1M\n1M * 2 KB = 2 MB").values
     assert (values["first_wrong_step"], values["wrong_steps"]) == (1, 2)
@@ -183,7 +190,7 @@ def test_the_stated_answer_counts_and_the_factor_is_the_callers() -> None:
 
 def test_a_result_of_the_wrong_sort_is_told_without_a_figure() -> None:
     assert checked("100 GB / 50 MB/s = 7 MB").summary.endswith("but the left side is time, the result data."
-                                                               " A result that counts something else isn't accepted.")
+                                                               " The two can't be compared by a factor, so the result isn't accepted.")
 
 
 def test_the_summary_says_what_the_step_gives() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tools.arithmetic import quantity
 from tools.base import Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.plot_axes import figure
-from tools.slips import PEAK, REPLICAS, UNITS, Slip, slip_in
+from tools.slips import PEAK, REPLICAS, Slip, slip_in
 from tools.working import Equation, numbers_in, put_right, read_working
 
 LONGEST = 6_000
@@ -84,7 +84,7 @@ def estimate_check(p: EstimateCheck, seed: int) -> ToolResult:
     last = steps[-1]
     missed = _missed(p.problem, steps)
     claimed = _written(last.step)
-    fits = last.slip is None or last.slip.kind != UNITS or bool(p.answer)
+    fits = last.slip is None or last.slip.factor != 1 or bool(p.answer)
     due = claimed / last.off / (missed.factor if missed else 1.0)
     right = _answer(p.answer, last.step) / (last.step.right.unit.number or 1) if p.answer else due
     if claimed <= 0 or right <= 0:
@@ -174,11 +174,11 @@ def _summary(steps: list[Checked], number: int, slip: Slip | None, accepted: boo
             f"Every step holds, but the result should be {told}: off by a factor of {off:.3g}, {verdict}."
     step, found = steps[number - 1].step, steps[number - 1].slip
     gives = f": it gives {figure(_written(step) / found.factor)} {_unit_of(step.right.text)}".rstrip() \
-        if found and found.kind != UNITS and found.factor != 1 else ""
+        if found and found.factor != 1 else ""
     more = f" Besides, {also.hint} ({also.kind})." if also else ""
     close = f"The result should be {told}: off by a factor of {off:.3g}, {verdict} within a factor of {factor:g}."
     if off <= factor and not accepted:
-        close = "A result that counts something else isn't accepted."
+        close = "The two can't be compared by a factor, so the result isn't accepted."
     return f"Step {number} is wrong ({slip.kind}): \"{step.left.text} = {step.right.text}\", but {slip.hint}{gives}.{more} {close}"
 
 
