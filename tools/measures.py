@@ -38,12 +38,22 @@ class Unit:
 def find_unit(name: str) -> Unit:
     """Raises ToolError with the nearest names."""
     units = _table()
-    unit = units.get(name) or units.get(name.lower()) or units.get(name.removesuffix("s"))
+    unit = _found(name)
     if unit is None:
         near = difflib.get_close_matches(name, units, 3, 0.6)
         hint = f"did you mean {', '.join(near)}?" if near else "units are such as s, min, h, day, KB, GiB, Gbps, rps, users, USD."
         raise ToolError(f"calculate knows no unit or function {name[:30]!r}; {hint}")
     return unit
+
+
+def is_unit(name: str) -> bool:
+    """Without looking for names that are near, which takes longer."""
+    return _found(name) is not None
+
+
+def _found(name: str) -> Unit | None:
+    units = _table()
+    return units.get(name) or units.get(name.lower()) or units.get(name.removesuffix("s"))
 
 
 def describe(dimensions: Dimensions) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from tools.arithmetic import Quantity
-from tools.measures import BYTE, NONE, SECOND, describe
+from tools.measures import BYTE, DAY, NONE, SECOND, TIME, describe
 from tools.working import Equation, Side, numbers_in
 
 NEAR, FINE = 0.02, 0.003
@@ -21,70 +22,86 @@ CONVERSIONS = (8, 60, 3600, DAY_S, 24, 1440, 7, 30, 365, 12, 1000, 10**6, 10**9,
 BITS_BYTES, BINARY, DAY_LENGTH = "bits and bytes", "GB and GiB", "day length"
 PEAK, REPLICAS, TIME_UNIT, PREFIX, UNITS, ARITHMETIC = (
     "peak and average", "forgotten replication", "unit of time", "prefix", "units that don't fit", "arithmetic")
+ONE_DAY = Quantity(DAY, TIME)
+TIMES = tuple((factor, TIME_UNIT, hint) for factor, hint in (
+    (60, "60 seconds a minute"), (3600, "3,600 seconds an hour"), (DAY_S, "86,400 seconds a day"), (24, "24 hours a day"),
+    (365, "365 days a year"), (30, "30 days a month"), (12, "12 months a year")))
 IN_BYTES = re.compile(r"\d\s*(?:[KMGTP]i?)?B\b|(?i:\bbytes?\b|\b[kmgt]i?bytes?\b)")
 IN_BITS = re.compile(r"\d\s*[KMGTP]?(?:bit|bps|b)\b|(?i:\bbits?\b)")
 IN_BINARY = re.compile(r"[KMGTP]iB|\b1024\b|2\s*(?:\^|\*\*)\s*[1-5]0\b")
-DIVIDED = re.compile(r"(?i)(?:/|÷|\bper|\bby|\bover)\s*\(?\s*[\d.,kM^*]*$")
+DIVIDED = re.compile(r"(?i)(?:/|÷|\bper|\bby|\bover)\s*\(?\s*[\d.,ekM^*×x ]*$")
 BY_DAY = re.compile(r"(?i)\bda(?:y|ily|u)s?\b")
+LONGER = re.compile(r"(?i)(?:/|\bper|\ban?|\beach)\s*(?:min(?:ute)?|h|hr|hour|day|month|year)\b|\b(?:hour|dai|month|year)ly\b")
+PERIOD = re.compile(r"(?i)\b(?P<day>(?:day|week|month|year)s?|(?:dai|week|month|year)ly|DAU)\b"
+                    r"|(?:/|\b(?:per|an?))\s*(?:h|hr|hour|min|minute)\b|\bhourly\b")
 BY_SECOND = re.compile(r"(?i)\b(?:[rqt]ps)\b|per sec|/\s*s\b|a second|[KMGT]bps\b")
 
 
 @dataclass(frozen=True)
 class Slip:
-    """What went wrong, and the factor by which the result is too large."""
+    """What went wrong, and the factor by which the result is too large; 1 where there is none, as between sorts of units."""
 
     kind: str
     factor: float
     hint: str
 
 
-def slip_in(step: Equation) -> Slip | None:
+def slip_in(step: Equation, known: Collection[float] = ()) -> Slip | None:
     """Why the right side isn't what the left side gives, within what a learner may round; None when it is.
 
-    A bare number counts what the lines before it speak of (bytes or bits) or what the result is given in.
+    A bare number counts what the lines before it speak of (bytes or bits) or what the result is given in. `known` are wrong
+    results of earlier steps, which aren't blamed again.
     """
+    whole = _slip(step, known)
+    if whole is None or step.begun is step.right:
+        return whole
+    begun = _slip(replace(step, right=step.begun), known)
+    return begun if begun is None or step.goes_on else whole
+
+
+def _slip(step: Equation, known: Collection[float]) -> Slip | None:
     ratio = _ratio(step)
     if ratio is None:
         left, right = describe(step.left.quantity.dimensions), describe(step.right.quantity.dimensions)
         return Slip(UNITS, 1.0, f"the left side is {left}, the result {right}")
-    if (day := _wrong_day(step, ratio)) is not None:
+    if not 0 < ratio < math.inf:
+        return Slip(ARITHMETIC, 1.0, "the left side doesn't give this")
+    if (day := _wrong_day(step, ratio, known)) is not None:
         return day
     if abs(ratio - 1) <= NEAR and not (IN_BINARY.search(step.left.text) and _binary(ratio, tight=True)) or _written_out(step, ratio):
         return None
-    both = step.left.text + " " + step.right.text
+    both = f"{step.left.text} {step.left.tidy} {step.right.text}"
     data, time = bool(_dimensions(step)[1] or IN_BYTES.search(both) or IN_BITS.search(both)), bool(_dimensions(step)[0])
     if data and IN_BINARY.search(both) and (power := _binary(ratio)):
         return _binary_slip(ratio, power)
-    if abs(ratio - 1) <= _rounding(step.right.text):
+    rounding = _rounding(step.right.text)
+    if abs(ratio - 1) <= rounding or _rounded_up(step, ratio):
         return None
-    if data and (_near(ratio, 8) or _near(ratio, 1 / 8)):
-        return Slip(BITS_BYTES, ratio, "a byte has 8 bits")
     if data and (power := _binary(ratio)):
         return _binary_slip(ratio, power)
-    return _by_factor(ratio, time)
+    return _by_factor(ratio, data, time, max(NEAR / 4, rounding))
 
 
-def _by_factor(ratio: float, time: bool) -> Slip:
-    above = max(ratio, 1 / ratio) if ratio > 0 else 0.0
-    for factor, hint in ((60, "60 seconds a minute"), (3600, "3,600 seconds an hour"), (DAY_S, "86,400 seconds a day"),
-                         (24, "24 hours a day"), (365, "365 days a year"), (30, "30 days a month"), (12, "12 months a year")):
-        if time and above and _near(above, factor):
-            return Slip(TIME_UNIT, ratio, hint)
-    power = round(math.log10(above)) if above else 0
-    if power and _near(above, 10.0**power):
-        size = f"{10**power:,}"
-        return Slip(PREFIX if power % 3 == 0 else ARITHMETIC, ratio, f"it is {size} times too {'large' if ratio > 1 else 'small'}")
+def _by_factor(ratio: float, data: bool, time: bool, within: float) -> Slip:
+    """The known factor that is nearest."""
+    above = max(ratio, 1 / ratio)
+    power = round(math.log10(above))
+    usual: list[tuple[float, str, str]] = [(8, BITS_BYTES, "a byte has 8 bits")] if data else []
+    usual += TIMES if time else ()
+    if power:
+        size = f"it is {10**power:,} times too {'large' if ratio > 1 else 'small'}"
+        usual.append((10.0**power, ARITHMETIC if power % 3 else PREFIX, size))
+    factor, kind, hint = min(usual, key=lambda each: _distance(above / each[0]), default=(0.0, "", ""))
+    if factor and _near(above, factor, within):
+        return Slip(kind, ratio, hint)
     return Slip(ARITHMETIC, ratio, "the left side doesn't give this")
 
 
 def _ratio(step: Equation) -> float | None:
     """Result over what the left side gives; None when their units can't be brought together."""
     left, right = step.left.quantity, step.right.quantity
-    # "12M * 8 = 96M / 86400 = 1,111": what follows goes on from the result.
-    if step.right.head.dimensions == left.dimensions and left.number and _near(step.right.head.number, left.number, NEAR):
-        return float(step.right.head.number / left.number)
     if not left.number:
-        return None if right.number else 1.0
+        return math.inf if right.number else 1.0
     if left.dimensions == right.dimensions:
         return float(right.number / left.number)
     if right.dimensions == NONE:
@@ -95,10 +112,15 @@ def _ratio(step: Equation) -> float | None:
         return float(min((right.number / (left.number * unit) for unit in units), key=_distance))
     if step.right.timeless.dimensions == left.dimensions:
         return float(step.right.timeless.number / left.number)
-    timeless = step.left.timeless
+    timeless, bald = step.left.timeless, step.left.bald
     if timeless.dimensions == NONE:
-        loose = min((right.number / (timeless.number * unit) for unit in _bases(right, step)), key=_distance)
+        # "7 days * 24 h = 168 h": hours of each day.
+        units = [*_bases(right, step), *([step.right.unit.number] if right.dimensions == TIME else [])]
+        loose = min((right.number / (timeless.number * unit) for unit in units), key=_distance)
         return float(loose) if _distance(loose) < math.log(1 + NEAR) else None
+    if bald.dimensions == right.dimensions and bald.number:
+        # "$0.02 * 500 GB = $10": a price is for one.
+        return float(right.number / bald.number)
     return float(right.number / timeless.number) if timeless.dimensions == right.dimensions else None
 
 
@@ -115,14 +137,23 @@ def _bases(side: Quantity, step: Equation) -> list[float]:
     return [each**data * float(SECOND) ** time for each in per_item]
 
 
-def _wrong_day(step: Equation, ratio: float) -> Slip | None:
-    """A number for the seconds of a day that isn't 86,400, in a step from a day to a second."""
-    by_second = _dimensions(step)[0] < 0 or BY_SECOND.search(step.right.text + " " + step.label)
-    if not (by_second and BY_DAY.search(step.before)):
+def _wrong_day(step: Equation, ratio: float, known: Collection[float]) -> Slip | None:
+    """A number for the seconds of a day that isn't 86,400: told as such, or in a step from a day to a second or back."""
+    left, right = step.left, step.right
+    days = [day for day in WRONG_DAYS if day not in known]
+    if left.quantity == ONE_DAY and right.quantity.dimensions == TIME and right.quantity.number / SECOND in days:
+        return Slip(DAY_LENGTH, ratio, f"a day has 86,400 seconds, not {right.quantity.number / SECOND:,.0f}")
+    given = right.text + " " + step.label
+    times = next((day for day in days if day in left.bare and _near(ratio * DAY_S, 1)), 0)
+    if times and BY_DAY.search(given):
+        return Slip(DAY_LENGTH, times / DAY_S, f"a day has 86,400 seconds, not {times:,}")
+    by_second = _dimensions(step)[0] < 0 and not LONGER.search(given) or BY_SECOND.search(given)
+    period = next(iter(reversed(list(PERIOD.finditer(step.before)))), None)
+    if not (by_second and period and period["day"]):
         return None
-    off = _near(ratio, DAY_S / 100_000, FINE) and bool(re.search(r"(?i)/\s*day", step.left.text))
-    used = next((day for day in WRONG_DAYS if day in step.left.bare and _divides(step.left, day)), 100_000 if off else 0)
-    with_hours = any(number == 24 for number in step.left.bare)
+    off = _near(ratio, DAY_S / 100_000, FINE) and bool(re.search(r"(?i)/\s*day", left.text))
+    used = next((day for day in days if day in left.bare and _divides(left, day)), 100_000 if off else 0)
+    with_hours = any(number == 24 for number in left.bare)
     if not used or with_hours and used in (3_600, 1_440):
         return None
     return Slip(DAY_LENGTH, DAY_S / used, f"a day has 86,400 seconds, not {used:,}")
@@ -134,11 +165,12 @@ def _divides(side: Side, number: float) -> bool:
 
 def _written_out(step: Equation, ratio: float) -> bool:
     """Whether the left side holds numbers that change the unit, so that it gives the result after all."""
+    within = max(NEAR, _rounding(step.right.text))
     written = [number for number in step.left.bare if number in CONVERSIONS][:6]
     for many in range(1, len(written) + 1):
         for chosen in combinations(written, many):
             product = math.prod(chosen)
-            if _near(ratio, product) or _near(ratio, 1 / product):
+            if _near(ratio, product, within) or _near(ratio, 1 / product, within):
                 return True
     return False
 
@@ -152,6 +184,12 @@ def _binary(ratio: float, tight: bool = False) -> int:
     """The power of 1.024 that a factor is, 0 when it is none."""
     power = round(math.log(ratio) / math.log(1.024)) if ratio > 0 else 0
     return power if 1 <= abs(power) <= 5 and _near(ratio, 1.024**power, 1e-4 if tight else FINE) else 0
+
+
+def _rounded_up(step: Equation, ratio: float) -> bool:
+    """4.4 machines are 5 machines."""
+    left, right = step.left.quantity, step.right.quantity
+    return left.dimensions == right.dimensions == NONE and ratio > 1 and right.number == math.ceil(left.number)
 
 
 def _binary_slip(ratio: float, power: int) -> Slip:

@@ -10,7 +10,7 @@ from tools.arithmetic import quantity
 from tools.base import Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.plot_axes import figure
 from tools.slips import PEAK, REPLICAS, Slip, slip_in
-from tools.working import Equation, numbers_in, read_working
+from tools.working import Equation, numbers_in, put_right, read_working
 
 LONGEST = 6_000
 COUNTS = {"two": 2, "twice": 2, "double": 2, "three": 3, "triple": 3, "four": 4, "five": 5, "six": 6, "ten": 10}
@@ -20,9 +20,10 @@ REPLICATION = (re.compile(rf"(?i)\b{_COUNT}\s*(?:x|×|-?fold|-?way)?\s*(?:replic
                re.compile(rf"(?i)\b(?:replicated|stored|kept)\s+{_COUNT}(?:x|\s+times)"))
 PEAKING = (re.compile(rf"(?i)\bpeak\w*\b[^.\d?]{{0,30}}?{_COUNT}\s*(?:x\b|×|times|the (?:average|mean))"),
            re.compile(rf"(?i)\b{_COUNT}\s*(?:x\b|×|times)?[^.\d?]{{0,24}}?\bpeak\b(?!\s*\d)"))
+OF_DATA = re.compile(r"\)?\s*(?:[kKMGTPE]i?)?(?:B|bit|[Bb]ps|bytes?)s?\b")
 SAYS_REPLICAS = re.compile(r"(?i)\breplica|\bcop(?:y|ies)\b|\bRF\b")
 SAYS_PEAK = re.compile(r"(?i)\bpeak")
-UNIT = re.compile(r"\d(?:[eE][+-]?\d+)?[kKMBGT]?\s+(?P<apart>(?:per\s+|/\s*)?[A-Za-z%]+(?:\s*(?:/|per)\s*[A-Za-z]+)?)"
+UNIT = re.compile(r"\d(?:[eE][+-]?\d+)?[kKMBGT]?\s+(?P<apart>(?:per\s+|an?\s+|/\s*)?[A-Za-z%]+(?:\s*(?:/|per)\s*[A-Za-z]+)?)"
                   r"|\d(?P<glued>[KMGTP]?i?B(?:/s)?|[KMGT]?bps)\b")
 ASKS_AVERAGE = re.compile(r"(?i)\b(?:average|mean)\b[^.?]*\?")
 
@@ -83,6 +84,7 @@ def estimate_check(p: EstimateCheck, seed: int) -> ToolResult:
     last = steps[-1]
     missed = _missed(p.problem, steps)
     claimed = _written(last.step)
+    fits = last.slip is None or last.slip.factor != 1 or bool(p.answer)
     due = claimed / last.off / (missed.factor if missed else 1.0)
     right = _answer(p.answer, last.step) / (last.step.right.unit.number or 1) if p.answer else due
     if claimed <= 0 or right <= 0:
@@ -93,7 +95,7 @@ def estimate_check(p: EstimateCheck, seed: int) -> ToolResult:
     slip = first.slip if first else missed
     number = steps.index(first) + 1 if first else len(steps) if missed else 0
     label = _unit_of(last.step.right.text)
-    accepted = off <= p.factor * (1 + 1e-9)
+    accepted = fits and off <= p.factor * (1 + 1e-9)
     return ToolResult(
         tool="estimate-check",
         values={"accepted": accepted, "error_factor": round(off, 9), "first_wrong_step": number, "kind": slip.kind if slip else "",
@@ -111,18 +113,17 @@ def estimate_check(p: EstimateCheck, seed: int) -> ToolResult:
 
 def _checked(equations: list[Equation]) -> list[Checked]:
     found: list[Checked] = []
+    wrong: dict[float, float] = {}
     for step in equations:
-        numbers = {number for number, _ in numbers_in(step.left.text)}
-        taken: dict[float, float] = {}
-        for earlier in found:
-            result = next(numbers_in(earlier.step.right.text), (0.0, 0))[0]
-            if result in numbers or (earlier.step.label and earlier.step.label.lower() in step.uses):
-                taken[result] = earlier.off
-        slip = slip_in(step)
-        off = slip.factor if slip else 1.0
-        for each in taken.values():
-            off *= each
+        slip = slip_in(step, wrong)
+        off, meant = slip.factor if slip else 1.0, put_right(step.left, wrong) if wrong else step.left.quantity
+        if meant.number and step.left.quantity.number:
+            off *= abs(step.left.quantity.number / meant.number)
         found.append(Checked(step, slip, off))
+        result = next(numbers_in(step.right.text), (0.0, 0))[0]
+        wrong.pop(result, None)
+        if abs(off - 1) > 1e-9:
+            wrong[result] = off
     return found
 
 
@@ -132,7 +133,9 @@ def _missed(problem: str, steps: list[Checked]) -> Slip | None:
     lines = " ".join(each.step.text for each in steps)
     copies = _named(REPLICATION, problem)
     data = any(each.step.right.quantity.dimensions[1] for each in steps[-1:])
-    if data and copies > 1 and copies not in used and not SAYS_REPLICAS.search(lines):
+    factors = {number for each in steps for number, end in numbers_in(each.step.left.tidy)
+               if not OF_DATA.match(each.step.left.tidy[end:end + 20])}
+    if data and copies > 1 and copies not in factors and not SAYS_REPLICAS.search(lines):
         return Slip(REPLICAS, 1 / copies, f"the problem asks for {copies:g} copies")
     peak, average = _named(PEAKING, problem), ASKS_AVERAGE.search(problem)
     if peak <= 1 or data:
@@ -170,9 +173,12 @@ def _summary(steps: list[Checked], number: int, slip: Slip | None, accepted: boo
         return f"Every step holds, and the result is {verdict}." if accepted else \
             f"Every step holds, but the result should be {told}: off by a factor of {off:.3g}, {verdict}."
     step, found = steps[number - 1].step, steps[number - 1].slip
-    gives = f": it gives {figure(_written(step) / found.factor)} {_unit_of(step.right.text)}".rstrip() if found else ""
+    gives = f": it gives {figure(_written(step) / found.factor)} {_unit_of(step.right.text)}".rstrip() \
+        if found and found.factor != 1 else ""
     more = f" Besides, {also.hint} ({also.kind})." if also else ""
     close = f"The result should be {told}: off by a factor of {off:.3g}, {verdict} within a factor of {factor:g}."
+    if off <= factor and not accepted:
+        close = "The two can't be compared by a factor, so the result isn't accepted."
     return f"Step {number} is wrong ({slip.kind}): \"{step.left.text} = {step.right.text}\", but {slip.hint}{gives}.{more} {close}"
 
 
