@@ -46,7 +46,7 @@ _START = re.compile(rf"""(?ix)
     | (?P<single>an?\s+single)\s
     | (?P<implicit>(?:an?|per|each|every)\s+(?:single\s+)?{_TIME})\b
     )""")
-_TAIL = re.compile(r"[\s-]{0,3}([A-Za-zµμ%×]+)(?![\w]|\s?\()(?:\s?/\s?([A-Za-z]+)\b)?")
+_TAIL = re.compile(r"[\s-]{0,3}([A-Za-zµμ%×]+)(?![\w(])(?:\s?/\s?([A-Za-z]+)\b)?")
 _PER = re.compile(rf"(?i)\s*(?:/\s*|\s(?:per|an?|each|every)\s+(?:single\s+)?|-per-)({_TIME}|[smhd])(?![\w-])")
 _BETWEEN = re.compile(
     r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|must|can|do"

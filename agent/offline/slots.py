@@ -25,6 +25,7 @@ from tools.registry import Registry
 LONGEST = 2_000
 """Characters of a message that are read: a computing question is short."""
 CANDIDATES = 12
+GIVEN = 1.0
 RIVALS, RIVAL_MARGIN = 4, 2.0
 SIBLING = 0.8
 LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 1.1, 0.5, 2.0
@@ -225,7 +226,7 @@ class SlotChooser:
         share = 1.0 if found.written else min(1.0, (lexical + called) / 1.2)
         total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + kind
                  + LIKENESS * likeness + found.score * share - UNUSED * unused - MISSING * len(found.missing)
-                 - GUESSED * len(found.guessed))
+                 - GUESSED * len(found.guessed) - GIVEN * _asks_for_given(profile.slots, found, asked))
         relevance = lexical + called + 0.3 * unit + 0.2 * focus
         return Candidate(profile, found, total, relevance, called, focus, named, likeness)
 
@@ -233,6 +234,13 @@ class SlotChooser:
         """More, the rarer its words are among the tools, and the more of them there are."""
         rarity = [self._rarity.get(word, 1.0) for word in phrase if word not in FUNCTION] or [0.2]
         return min(1.5, max(rarity) * (0.7 + 0.3 * len(rarity)))
+
+
+def _asks_for_given(slots: Sequence[Slot], found: Fit, asked: Asked) -> bool:
+    """Whether the tool would be told what is asked for: "how many accumulation steps" isn't one of its inputs."""
+    wanted = set(asked.words)
+    given = (phrase for slot in slots if slot.name in found.args for phrase in slot.phrases)
+    return any(len(phrase.stems) > 1 and set(phrase.stems) <= wanted for phrase in given)
 
 
 def _takes_enough(candidate: Candidate, reading: Reading) -> bool:

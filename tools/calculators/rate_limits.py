@@ -199,6 +199,17 @@ def token_burst_s(
     return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
 
 
+@formula("ratelimit.refill_s", unit="s", words=["full again", "refilled", "until it is full", "fill up"], cases=[
+    Case({"N": 100, "R_per_s": 4}, {"result": 25.0}, source="100 / 4"),
+], asks=[Ask("An empty bucket of 60 tokens refills with 5 a second. How long until it is full?", "result", 12.0)])
+def refill_s(
+    N: float = param(ge=0, le=1e12, unit="tokens", words=["bucket", "bucket of", "size", "capacity"]), R_per_s: float = param(**_R),
+    tokens: float = param(0.0, ge=0, le=1e12, unit="tokens", words=["left", "tokens left", "remaining"]),
+) -> float:
+    """Seconds until an idle token bucket is full again: (N - tokens) / R, at least 0."""
+    return max(N - tokens, 0.0) / R_per_s
+
+
 @formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait", "in front of me", "how long do i wait"], cases=[
     Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
 ], asks=[

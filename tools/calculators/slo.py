@@ -39,6 +39,19 @@ def budget_min(slo: float = param(**_SLO), days: float = param(30.0, **_DAYS)) -
     return (1 - slo) * days * 1440
 
 
+@formula("slo.budget_left_min", unit="min", words=["budget left", "budget are left", "remaining budget", "left of the budget"], cases=[
+    Case({"slo": 0.999, "days": 30, "down_min": 20}, {"result": 23.2}, rel=1e-6, source="43.2 - 20"),
+], asks=[
+    Ask("Our SLO is 99.5% a month of 30 days and we were down for 50 minutes. How many minutes of error budget remain?", "result", 166.0),
+])
+def budget_left_min(
+    slo: float = param(**_SLO), down_min: float = param(ge=0, le=1e8, unit="min", words=["down", "downtime", "burned", "outage", "used"]),
+    days: float = param(30.0, **_DAYS),
+) -> float:
+    """Minutes of full outage that are left of an error budget: (1 - slo) * days * 1440 - used; below 0 when it is overspent."""
+    return (1 - slo) * days * 1440 - down_min
+
+
 @formula("slo.budget_requests", words=["may fail", "allowed to fail", "can fail", "failures allowed", "failed requests"],
     unit="requests", cases=[
     Case({"slo": 0.999, "requests": 1e6}, {"result": 1000}, rel=1e-9, source="arithmetic"),

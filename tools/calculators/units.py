@@ -71,6 +71,19 @@ def transfer_ms(
     return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
 
 
+@formula("boe.needed_Gbps", unit="Gbit/s", words=["link needed", "bandwidth needed", "how fast a link", "link speed", 
+                                                  "must be moved within", "overnight"], cases=[
+    Case({"size_bytes": 18e12, "within_s": 28_800}, {"result": 5.0}, rel=1e-12, source="18e12 * 8 / 28,800 / 1e9"),
+], asks=[Ask("I must move 9 TB within 2 hours. What link speed in Gbit/s does that need?", "result", 10.0),
+         Ask("Which bandwidth do I need to copy 40 TB over a weekend of 48 hours?", "result", 1.85185)])
+def needed_Gbps(
+    size_bytes: float = param(**_SIZES), within_s: float = param(gt=0, le=1e9, unit="s", words=["within", "in", "window", "overnight"]),
+    efficiency: float = param(1.0, gt=0, le=1, unit="fraction", words=["efficiency", "of the line rate"]),
+) -> float:
+    """Line rate that moves so many bytes in so many seconds: bytes * 8 / (seconds * efficiency)."""
+    return size_bytes * 8 / (within_s * efficiency) / 1e9
+
+
 @formula("boe.bdp_MB", words=["bandwidth delay product", "bytes in flight", "tcp buffer", "fill the pipe"],
     unit="MB", cases=[
     Case({"Gbps": 1, "rtt_ms": 150}, {"result": 18.75}, rel=1e-6, source="1e9 / 8 * 0.15 s"),
