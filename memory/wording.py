@@ -34,7 +34,10 @@ class Wording:
         return lowered in self._counts or (len(lowered) >= 5 and any(other.startswith(lowered) for other in self._counts))
 
     def means(self, word: str) -> str | None:
-        """The word of the documents that a misspelt or shortened one stands for; None when it stands for none."""
+        """The word of the documents that a misspelt or shortened one stands for; None when it stands for none, and for names
+        ("FoundationDB"), which nobody misspells out of another word."""
+        if any(char.isupper() for char in word[1:]):
+            return None
         found = self.corrected(word)
         return found if found != word and self.knows(found) else None
 

@@ -100,3 +100,16 @@ def test_no_documents_correct_nothing() -> None:
     assert (
         empty.corrected("schmea drift") == "schmea drift" and empty.expanded("cdc") == "cdc" and not empty.knows("cdc")
     )
+
+
+def test_a_numeronym_is_the_word_that_it_shortens() -> None:
+    wording = Wording(["Kubernetes runs pods. Kubernetes watches them."], lambda word: False)
+    assert wording.corrected("what is k8s?") == "what is kubernetes?"
+    assert wording.corrected("what is k9s?") == "what is k9s?"
+
+
+def test_a_misspelt_word_stands_for_one_of_the_documents_and_a_name_for_none() -> None:
+    wording = Wording(["The population stability index compares bins.", "A foundation model."], lambda word: False)
+    assert wording.means("populaton") == "population"
+    assert wording.means("FoundationDB") is None
+    assert wording.means("population") is None
