@@ -118,13 +118,15 @@ class SlotChooser:
 
     def _continued(self, previous: LastCall, reading: Reading, best: Candidate | None,
                    found: Sequence[Candidate]) -> Choice | None:
-        """The last call with a change, or another tool on its numbers, whichever takes more of the message."""
+        """The last call with a change, or another tool on its numbers, whichever takes more of the message, then gives more of
+        what is asked for."""
         sequel = self._sequel(previous, reading, found)
         changed = self._revised(previous, reading, best)
         if sequel is None or changed is None:
             return changed or (self._choice(sequel, reading) if sequel else None)
         taken = sum(previous.args.get(name) != value for name, value in changed.args.items())
-        return self._choice(sequel, reading) if len(sequel.fit.used) > taken else changed
+        own = next((each.focus for each in found if each.profile.tool.name == changed.tool), 0.0)
+        return self._choice(sequel, reading) if (len(sequel.fit.used), sequel.focus) > (taken, own) else changed
 
     def _sequel(self, previous: LastCall, reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
         """The best other tool whose missing values the last computation has."""
