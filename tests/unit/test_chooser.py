@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from agent.offline.worked import checked_draft, estimate_to_check
 from memory.base import Vectors
 from tests.conftest import OpenTutor
 from tools.arithmetic import evaluate
-from tools.base import Params, ToolError, ToolResult, formula, param, tool
+from tools.base import Ask, Params, ToolError, ToolResult, formula, param, tool
 from tools.executor import InlineExecutor
 from tools.registry import Registry, load_tools
 
@@ -148,13 +148,10 @@ class Spy:
         return vector / np.linalg.norm(vector)
 
 
-@formula("bread.trays", unit="trays")
+@formula("bread.trays", unit="trays", asks=[Ask("How many crumbs, crumbs, crumbs do 60 rolls leave?", "result", 5), Ask("How full is it?", "result", 5)])
 def trays(rolls: float = param(ge=1, le=1000, unit="count", words=["rolls"]),
           per_tray: float = param(ge=1, le=100, unit="count", words=["rolls on a tray", "tray"])) -> float:
-    """Trays that rolls fill.
-
-    Asks: "How many trays do 60 rolls fill with 12 on a tray?" -> 5
-    """
+    """Trays that rolls fill."""
     return rolls / per_tray
 
 
@@ -170,6 +167,7 @@ def test_a_tool_is_as_near_as_its_nearest_text() -> None:
     near = likeness("an oven, an oven!")
     assert set(near) == {"bread.trays", "bread.ovens"} and near["bread.ovens"] > near["bread.trays"]
     assert all(-1 <= value <= 1.000001 for value in near.values())
+    assert likeness("crumbs!")["bread.trays"] > 0.9 > likeness("crumbs!")["bread.ovens"]  # by the first of its questions alone
     assert likeness("How many trays do 9 rolls fill?") == likeness("How many trays do 4,000 rolls fill?")
 
 
@@ -245,9 +243,6 @@ def few(loaves: float = param(ge=1, le=10, unit="loaves", words=["loaves"]),
 @pytest.fixture(scope="module")
 def bakery() -> SlotChooser:
     return SlotChooser(Registry([trays, ovens, oven, crumbs]))
-
-
-Choose = Callable[..., Choice]
 
 
 def chosen(chooser: SlotChooser, text: str, last: LastCall | None = None) -> Choice:
