@@ -73,7 +73,7 @@ async def _predicted(pending: dict[str, Any], reply: str, context: TurnContext) 
     """The call that waited for the learner's prediction, run, with the two side by side; None when the reply is no prediction."""
     if asks(reply):
         return None
-    long = len(reply.split()) > LONGEST_GUESS
+    long = len(reply.split()) > LONGEST_GUESS or len(reply) > 10 * LONGEST_GUESS
     guess = None if long or declined(reply) else read_prediction(reply, pending["unit"])
     if guess is None and not declined(reply) and (not long or "?" in reply):
         return None
