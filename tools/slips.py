@@ -68,7 +68,7 @@ def _slip(step: Equation, known: Collection[float]) -> Slip | None:
         return Slip(ARITHMETIC, 1.0, "the left side doesn't give this")
     if (day := _wrong_day(step, ratio, known)) is not None:
         return day
-    if abs(ratio - 1) <= NEAR and not (IN_BINARY.search(step.left.text) and _binary(ratio, tight=True)) or _written_out(step, ratio):
+    if abs(ratio - 1) <= NEAR and not (IN_BINARY.search(step.left.text) and _binary(ratio, tight=True)) or _written_out(step, ratio, known):
         return None
     both = f"{step.left.text} {step.left.tidy} {step.right.text}"
     data, time = bool(_dimensions(step)[1] or IN_BYTES.search(both) or IN_BITS.search(both)), bool(_dimensions(step)[0])
@@ -152,7 +152,7 @@ def _wrong_day(step: Equation, ratio: float, known: Collection[float]) -> Slip |
     if not (by_second and period and period["day"]):
         return None
     off = _near(ratio, DAY_S / 100_000, FINE) and bool(re.search(r"(?i)/\s*day", left.text))
-    used = next((day for day in days if day in left.bare and _divides(left, day)), 100_000 if off else 0)
+    used = next((day for day in days if day in left.bare and _divides(left, day)), 100_000 if off and 100_000 in days else 0)
     with_hours = any(number == 24 for number in left.bare)
     if not used or with_hours and used in (3_600, 1_440):
         return None
@@ -163,8 +163,11 @@ def _divides(side: Side, number: float) -> bool:
     return any(value == number and DIVIDED.search(side.text[:end]) for value, end in numbers_in(side.text))
 
 
-def _written_out(step: Equation, ratio: float) -> bool:
-    """Whether the left side holds numbers that change the unit, so that it gives the result after all."""
+def _written_out(step: Equation, ratio: float, known: Collection[float]) -> bool:
+    """Whether the left side holds numbers that change the unit, so that it gives the result after all. A day of another length
+    that was blamed before is one."""
+    if any(day in step.left.bare for day in WRONG_DAYS if day in known) and (_near(ratio, DAY_S) or _near(ratio, 1 / DAY_S)):
+        return True
     within = max(NEAR, _rounding(step.right.text))
     written = [number for number in step.left.bare if number in CONVERSIONS][:6]
     for many in range(1, len(written) + 1):

@@ -41,7 +41,8 @@ async def act(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, Any
         else:
             message, seen, result = await compute(call, runtime.context)
             if result is not None and state["request"].get("mode") == "socratic" and (asked := _prediction_first(call, result, state)):
-                message, seen, result, predict = ToolMessage(WAITS, tool_call_id=call["id"], name=call["name"]), WAITS, None, asked
+                message, seen, result = ToolMessage(WAITS, tool_call_id=call["id"], name=call["name"]), WAITS, None
+                predict = predict or asked
         ms = (time.perf_counter() - began) * 1000
         if message.artifact:
             message.artifact.pop("evidence_all", None)

@@ -17,11 +17,12 @@ from agent.evidence import numbered
 from agent.offline.conversation import past_from
 from agent.offline.understand import understand
 from agent.passages_text import render_passages
-from agent.predictions import compared, declined, read_prediction
+from agent.predictions import asks, compared, declined, read_prediction
 from agent.search import NAME, look_up
 from agent.state import TutorState
 
 LONGEST_GUESS = 40
+"""Words of a reply that is read as a number; in a longer one many stand, and which one is meant can't be told."""
 NO_SEARCH = {"empty", "refuse", "gibberish", "small_talk", "about_self", "recalls", "quiz_answer"}
 SHOWN_TURNS = 6
 
@@ -70,10 +71,11 @@ async def recall(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, 
 
 async def _predicted(pending: dict[str, Any], reply: str, context: TurnContext) -> dict[str, Any] | None:
     """The call that waited for the learner's prediction, run, with the two side by side; None when the reply is no prediction."""
-    guess = read_prediction(reply, pending["unit"])
-    if declined(reply) or (guess is not None and len(reply.split()) > LONGEST_GUESS):
-        guess = None
-    elif guess is None:
+    if asks(reply):
+        return None
+    long = len(reply.split()) > LONGEST_GUESS or len(reply) > 10 * LONGEST_GUESS
+    guess = None if long or declined(reply) else read_prediction(reply, pending["unit"])
+    if guess is None and not declined(reply) and (not long or "?" in reply):
         return None
     call = {"name": pending["tool"], "args": pending["args"], "id": "predicted", "type": "tool_call"}
     began = time.perf_counter()

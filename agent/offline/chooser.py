@@ -62,6 +62,6 @@ class LazyChooser:
 
 
 def last_call(talk: Conversation) -> LastCall | None:
-    """What was computed in one of the last two turns."""
-    pending = next((past.pending for past in reversed(talk.history[-2:]) if past.pending.get("kind") == "tool"), None)
+    """What was computed in one of the last two turns, or waits there for a prediction."""
+    pending = next((past.pending for past in reversed(talk.history[-2:]) if past.pending.get("kind") in ("tool", "predict")), None)
     return LastCall(pending["tool"], pending["args"], pending.get("values", {})) if pending else None

@@ -16,6 +16,7 @@ ASKS = re.compile(
 ENDS = re.compile(r"(?i)[\s?!.=]*(?:(?:equals?|please|come to|amount to|make|roughly|about|approximately|in total|then)[\s?!.=]*)*$")
 SIGN = re.compile(r"[\w)%]\s*(?:[*/×÷+^]|\*\*|\s-\s|\bx\b|(?<=%)\s+of\b|\btimes\b|\bdivided by\b|\bplus\b|\bminus\b)\s*[\w($.]")
 CONVERTED = re.compile(r"^(?P<body>.*\d.*?)\s+(?:in|to|as|into)\s+(?P<unit>%|[A-Za-zµ][\w/µ]*(?:\s+per\s+\w+)?)$")
+DATE = re.compile(r"(?:19|20)\d\d\s*[-/.]\s*\d\d?\s*[-/.]\s*\d\d?|\d\d?\s*[-/.]\s*\d\d?\s*[-/.]\s*(?:19|20)\d\d")
 SPOKEN = ((r"(?i)\btimes\b|\bmultiplied by\b", "*"), (r"(?i)\bdivided by\b", "/"), (r"(?i)\bplus\b", "+"), (r"(?i)\bminus\b", "-"),
           (r"(?i)(?<=\d)\s*(?:million|mio|mn)\b", "M"), (r"(?i)(?<=\d)\s*(?:billion|bn)\b", "B"), (r"(?i)(?<=\d)\s*thousand\b", "k"),
           (r"(?i)\bto the power (?:of )?", "**"), (r"(?<=\d)\s*percent\b", "%"), (r"(?i)\binto\b", "in"))
@@ -36,7 +37,7 @@ def expression_in(question: str) -> str | None:
         text = re.sub(pattern, sign, text)
     converted = CONVERTED.match(text)
     body = converted["body"] if converted else text
-    if not (SIGN.search(body) or converted) or re.fullmatch(r"[\d\s./:-]+", body) and not re.search(r"\s|\*", body):
+    if not (SIGN.search(body) or converted) or DATE.fullmatch(body) or re.fullmatch(r"[\d\s./:-]+", body) and not re.search(r"\s|\*", body):
         return None
     try:
         read(body, FUNCTIONS)

@@ -37,6 +37,8 @@ class ToolLikeness:
 
     def __call__(self, question: str) -> Mapping[str, float]:
         """By the name of each tool, between -1 and 1."""
+        if not len(self._owners):
+            return {}
         near = self._vectors @ self._embed(masked(question))
         best: dict[str, float] = {}
         for name, value in zip(self._owners.tolist(), near.tolist(), strict=True):

@@ -46,14 +46,13 @@ def shared(slots: Sequence[Slot], before: Mapping[str, Any], known: Sequence[Slo
 
 
 def _value(slot: Slot, before: Mapping[str, Any], known: Sequence[Slot], gave: Mapping[str, Any]) -> Any:
-    if slot.name in before:
-        return before[slot.name]
+    for named in (before, gave):
+        if slot.name in named:
+            return named[slot.name]
     called = {phrase.stems for phrase in slot.phrases if phrase.stems and not phrase.exact}
     for other in known:
         alike = called & {phrase.stems for phrase in other.phrases if not phrase.exact}
         if other.name in before and alike and (other.dimension, other.kind) == (slot.dimension, slot.kind):
             value = before[other.name]
             return value * other.scale / slot.scale if isinstance(value, float) and slot.scale != other.scale else value
-    if slot.name in gave:
-        return gave[slot.name]
     return next((value for name, value in gave.items() if tuple(stems_of(name.replace("_", " "))) in called), None)

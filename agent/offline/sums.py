@@ -52,7 +52,7 @@ def figure(value: Any) -> str:
         return str(value)
     if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return f"{value:,.4g}" if abs(value) < 9_999.5 else f"{value:,.0f}"
 
 
 def _values(result: dict[str, Any], asked: str | None) -> Sequence[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, FiniteFloat
 
 from api.held import OWNER_ONLY, TutorHere
 
@@ -20,16 +20,16 @@ class Predicted(BaseModel):
     args: dict[str, Any] = Field(default_factory=dict)
     name: str
     unit: str = ""
-    value: float
+    value: FiniteFloat
     confidence: float | None = Field(None, ge=0, le=1)
-    actual: float
-    error_factor: float | None = None
+    actual: FiniteFloat
+    error_factor: FiniteFloat | None = None
 
 
 @router.get("")
-def list_predictions(tutor: TutorHere, learner: str = "local", limit: int = 100) -> dict[str, Any]:
+def list_predictions(tutor: TutorHere, learner: str = "local", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> dict[str, Any]:
     """A learner's predictions, newest first."""
-    return {"predictions": tutor.predictions.listing(learner, min(limit, 1000))}
+    return {"predictions": tutor.predictions.listing(learner, limit)}
 
 
 @router.post("", dependencies=[OWNER_ONLY], status_code=201)

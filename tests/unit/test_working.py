@@ -170,7 +170,7 @@ def test_in_a_sum_only_the_wrong_part_is_off() -> None:
 
 
 def test_a_wrong_day_is_blamed_where_it_is_told_and_not_where_it_is_used() -> None:
-    values = checked("1 day ≈ 100k s\n96M / 100k = 960", "96M a day: rps?").values
+    values = checked("1 day ≈ 100k s\n96M/day / 100k = 960 rps").values
     assert (values["first_wrong_step"], values["wrong_steps"]) == (1, 1)
     assert values["right"] == pytest.approx(1111.11, rel=1e-5)
 
