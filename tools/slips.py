@@ -154,6 +154,9 @@ def _wrong_day(step: Equation, ratio: float, known: Collection[float]) -> Slip |
     off = _near(ratio, DAY_S / 100_000, FINE) and bool(re.search(r"(?i)/\s*day", left.text))
     used = next((day for day in days if day in left.bare and _divides(left, day)), 100_000 if off and 100_000 in days else 0)
     with_hours = any(number == 24 for number in left.bare)
+    minutes = with_hours and left.bare.count(60) == 1 and not {3_600, DAY_S} & set(left.bare)
+    if minutes and (_divides(left, 24) or _divides(left, 60)):
+        return Slip(DAY_LENGTH, 60.0, "24 * 60 is the minutes of a day; it has 86,400 seconds")
     if not used or with_hours and used in (3_600, 1_440):
         return None
     return Slip(DAY_LENGTH, DAY_S / used, f"a day has 86,400 seconds, not {used:,}")
