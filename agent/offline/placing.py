@@ -93,11 +93,11 @@ def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     for slot in places:
         near = [(_list_closeness(slot, found, reading), -at, found) for at, found in enumerate(rest)]
         closeness, _, found = max(near, key=lambda each: each[:2], default=(0.0, 0, None))
-        if found is None or (closeness < 0.3 if found.pair else not slot.required and closeness == 0):
+        if found is None or closeness < 0 or (closeness < 0.3 if found.pair else not slot.required and closeness == 0):
             continue
         rest.remove(found)
         result.args[slot.name] = [int(value) if value == int(value) else value for value in found.values]
-        result.used |= {at for at, q in enumerate(reading.quantities) if found.start <= q.start < found.end}
+        result.used |= {at for at, q in enumerate(reading.quantities) if found.holds(q.start)}
         result.score, result.strong = result.score + 1.0 + closeness, result.strong + 1.0
 
 
@@ -115,6 +115,8 @@ def _shares(places: Sequence[Slot], reading: Reading, result: Fit) -> bool:
 
 
 def _list_closeness(slot: Slot, found: NumberList, reading: Reading) -> float:
+    if found.name:
+        return 1.0 if found.name == slot.name or any(found.name == phrase.exact for phrase in slot.phrases) else -1.0
     before = [at for at, word in enumerate(reading.words) if word[2] <= found.start][-5:]
     if not before:
         return 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import accumulate
 
@@ -12,6 +13,7 @@ from agent.offline.quantities import read_quantities
 from agent.offline.quantity import Quantity
 from agent.offline.series import NumberList, Written, read_lists, read_written
 from agent.offline.vocabulary import FUNCTION, words_of
+from agent.offline.wishes import idle
 
 MONTHLY = re.compile(r"(?i)\s*(?:monthly|registered|total|known)\b[^.;]{0,30}\b(?:users|people|customers|members)\b")
 OF_THEM = re.compile(r"(?i)\s*of (?:them|these|those|whom|which)\b[^.;]{0,40}\b(?:day|daily)\b")
@@ -21,6 +23,8 @@ REACH = 9
 """Words between a number and what it is called, at most."""
 STOPS = {",": 2.0, ";": 2.5, ":": 1.2, ".": 3.0, "?": 3.0, "!": 3.0, "(": 0.6, ")": 0.6, "\n": 2.5}
 LINK = re.compile(r"(?i)(?:[=:]|\b(?:of|is|at|to|by|are|with|a|than|about|around|roughly|equals))\s*$")
+ASIDE = re.compile(r"(?<![\w])\([^()]{0,120}\)|\b1 ?(?:[KMGT]i?B|kb|mb|gb|day|month|year) ?(?:=|is) ?[\d,.]+ ?\w+")
+"""A remark in brackets, or what a unit is taken for."""
 AIM = re.compile(r"(?i)\b(?:at least|reach|to get|achieve|aim for|promise)\s*$")
 
 
@@ -43,10 +47,17 @@ class Reading:
         self._stops, self._stop_costs = [at for at, _ in stops], [0.0, *accumulate(cost for _, cost in stops)]
         self._starts = [quantity.start for quantity in self.quantities]
         self.hints = [self._hints(quantity) for quantity in self.quantities]
+        self.asides = self._asides()
         self._converted: dict[tuple[int, str, float, str, bool, bool], tuple[float, float] | None] = {}
         self._found: dict[tuple[tuple[str, ...], str], list[tuple[int, int]]] = {}
         self.taken = {at for at, q in enumerate(self.quantities)
                       if any(part.start <= q.start < part.end for part in self.written if part.kind != "system")}
+
+    def left(self, used: Collection[int]) -> list[Quantity]:
+        """The numbers that aren't used and have no excuse: no name or idiom, no remark in brackets, none said before."""
+        said = {(self.quantities[at].unit, self.quantities[at].value) for at in used}
+        return [quantity for at, quantity in enumerate(self.quantities)
+                if at not in used and not idle(quantity) and at not in self.asides and (quantity.unit, quantity.value) not in said]
 
     def converted(self, number: int, slot: Slot) -> tuple[float, float] | None:
         """A quantity as a slot counts it, and how well the units agree."""
@@ -54,6 +65,11 @@ class Reading:
         if key not in self._converted:
             self._converted[key] = convert(self.quantities[number], slot)
         return self._converted[key]
+
+    def _asides(self) -> set[int]:
+        """Numbers of remarks: "(365-day years)", "1 KB = 1000 bytes"."""
+        remarks = [match.span() for match in ASIDE.finditer(self.text)]
+        return {at for at, quantity in enumerate(self.quantities) if any(low <= quantity.start < high for low, high in remarks)}
 
     def _hints(self, quantity: Quantity) -> tuple[str, ...]:
         aim = quantity.unit == "fraction" and AIM.search(self.text[max(0, quantity.start - 14): quantity.start])

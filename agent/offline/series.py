@@ -18,10 +18,15 @@ _LIST = re.compile(
     rf"(?<![\w.,:@])(?:\[\s*{_NUMBER}\s*%?(?:\s*,\s*{_NUMBER}\s*%?)*\s*\]"
     rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?)+,?\s+and\s+{_NUMBER}%?(?!%?\s*,\s*\d|\d)"
     rf"|{_NUMBER}%?(?:\s*,\s*{_NUMBER}%?){{2,}}"
+    rf"|{_NUMBER}(?: {{1,3}}{_NUMBER}){{2,}}"
     rf"|{_NUMBER}(?:\s+and\s+|\s*,\s+){_NUMBER})(?![\w@%]|\.\d|\s*%)")
 _SLASHED = re.compile(rf"(?<![\w./]){_NUMBER}%?(?:\s*/\s*{_NUMBER}%?){{2,}}(?![\w/])")
 _PAIRED = re.compile(rf"({_NUMBER})\s*\((\d[\d,]*)\s*[a-z]+\)")
 """Values with what each counts for: "0.8 (500 examples), 0.6 (1500 examples)"."""
+_NAMED = re.compile(rf"(?<![\w.])(?P<name>[A-Za-z]\w{{0,15}})\s?=\s?(?P<value>{_NUMBER})(?![\w%]|\.\d)")
+"""One of several values of the same name: "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1"."""
+_TALLY = re.compile(rf"(?<![\w.,:@=-])\d+\s(?!and\b|or\b|to\b|of\b)[A-Za-z][\w-]*(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)\d+\s[A-Za-z][\w-]*){{1,}}(?![\w])")
+"""How many there are of each: "6 flu, 3 cold and 1 HIV"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
@@ -42,13 +47,20 @@ _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 @dataclass(frozen=True, slots=True)
 class NumberList:
     """Numbers that belong together: a list, the value column of a table, the counts of a histogram. A `pair` ("1 and
-    10") is a list only if something calls it one."""
+    10") is a list only if something calls it one. `spots` says where the numbers start if others stand between them,
+    which are all called `name`."""
 
     values: tuple[float, ...]
     start: int
     end: int
     labels: tuple[str, ...] = ()
     pair: bool = False
+    name: str = ""
+    spots: tuple[int, ...] = ()
+
+    def holds(self, at: int) -> bool:
+        """Whether the number that starts there is one of these."""
+        return at in self.spots if self.spots else self.start <= at < self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,7 @@ def read_lists(text: str) -> list[NumberList]:
         # Two columns; the second one lies where the first one's last number ends, so that both have a place.
         found.append(NumberList(tuple(float(each[1]) for each in paired), paired[0].start(), paired[-1].start(2)))
         found.append(NumberList(tuple(float(each[2].replace(",", "")) for each in paired), paired[-1].start(2), paired[-1].end()))
+    found += _repeated(text)
     for match in [*_SLASHED.finditer(text), *_LIST.finditer(text)]:
         if any(other.start < match.end() and match.start() < other.end for other in found):
             continue
@@ -89,6 +102,21 @@ def read_lists(text: str) -> list[NumberList]:
         pair = len(numbers) == 2 and "[" not in match[0]
         found.append(NumberList(numbers, match.start(), match.end(), pair=pair))
     return sorted(found, key=lambda each: each.start)
+
+
+def _repeated(text: str) -> list[NumberList]:
+    """Values that stand apart: each "a = …" of "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1", and
+    how many there are of each: "6 flu, 3 cold and 1 HIV"."""
+    named: dict[str, list[re.Match[str]]] = {}
+    for match in _NAMED.finditer(text):
+        named.setdefault(match["name"], []).append(match)
+    found = [NumberList(tuple(float(each["value"]) for each in same), same[0].start("value"), same[0].end("value"), name=name,
+                        spots=tuple(each.start("value") for each in same))
+             for name, same in named.items() if len(same) > 1]
+    for match in _TALLY.finditer(text):
+        counts = tuple(float(part) for part in re.findall(r"(?<![\w.-])\d+(?= )", match[0]))
+        found.append(NumberList(counts, match.start(), match.end(), pair=len(counts) == 2))
+    return found
 
 
 def read_written(text: str, quantities: Sequence[Quantity]) -> list[Written]:

@@ -18,7 +18,7 @@ from agent.offline.profiles import UNTELLING, Profile, fields_of, profile_of
 from agent.offline.quantity import Quantity
 from agent.offline.reading import Reading
 from agent.offline.vocabulary import FUNCTION
-from agent.offline.wishes import ALIKE, asked_spans, asked_units, could_ask, elsewhere, idle, ordered, telling, wanted
+from agent.offline.wishes import ALIKE, asked_spans, asked_units, could_ask, elsewhere, ordered, telling, wanted
 from tools.base import ToolError
 from tools.registry import Registry
 
@@ -29,7 +29,7 @@ GIVEN = 1.0
 RIVALS, RIVAL_MARGIN = 4, 2.0
 SIBLING = 0.8
 LEXICAL, CALLED, FOCUS, UNIT, LIKENESS = 0.9, 0.3, 1.1, 0.5, 2.0
-UNUSED, MISSING, GUESSED = 0.8, 1.1, 0.4
+UNUSED, EXCUSED, MISSING, GUESSED = 0.8, 0.3, 1.1, 0.4
 EXACT, INEXACT, TOOL = 0.7, -0.2, 0.4
 """What speaks for a candidate: words of the tool, its own phrases, the asked-for word and unit among its outputs;
 against it: numbers it can't take, values it lacks or guesses. A formula that takes everything beats a tool, others
@@ -110,8 +110,7 @@ class SlotChooser:
 
     def _choice(self, chosen: Candidate, reading: Reading, previous: LastCall | None = None) -> Choice:
         """`previous` is what a sequel has its other values from; they are told."""
-        left = [quantity.text for at, quantity in enumerate(reading.quantities)
-                if at not in chosen.fit.used and not idle(quantity)]
+        left = [quantity.text for quantity in reading.left(chosen.fit.used)]
         args = {slot.name: chosen.fit.args[slot.name] for slot in chosen.profile.slots if slot.name in chosen.fit.args}
         own = fit(chosen.profile.slots, reading).args if previous is not None else args
         kept = tuple(f"{name} = {shown(value)} (from before)" for name, value in args.items() if name not in own)
@@ -218,10 +217,11 @@ class SlotChooser:
         kinds = {dimension for dimension, _ in profile.units}
         unit = max((1.0 if each in profile.units else 0.6 if each[0] in kinds or RATES.get(each[0]) in kinds else 0.0
                     for each in asked.units), default=0.0)
-        left = [quantity for at, quantity in enumerate(reading.quantities) if at not in found.used]
+        left = reading.left(found.used)
         example = _runs_example(profile.slots, found)
-        unused = 1.2 * example + sum(_loss(quantity) for quantity in left)
-        whole = bool(found.args) and not (found.missing or found.guessed) and all(idle(quantity) for quantity in left)
+        excused = len(reading.quantities) - len(found.used) - len(left)
+        unused = 1.2 * example + EXCUSED * excused + sum(_loss(quantity) for quantity in left)
+        whole = bool(found.args) and not (found.missing or found.guessed or left)
         kind = EXACT if whole and not example else INEXACT if profile.tool.kind == "formula" else TOOL
         share = 1.0 if found.written else min(1.0, (lexical + called) / 1.2)
         total = (LEXICAL * lexical + CALLED * called + FOCUS * min(focus, 3.0) + UNIT * unit + kind
@@ -246,18 +246,17 @@ def _asks_for_given(slots: Sequence[Slot], found: Fit, asked: Asked) -> bool:
 def _takes_enough(candidate: Candidate, reading: Reading) -> bool:
     """A formula has to take every number (or three of four); a tool more than it leaves."""
     found = candidate.fit
-    left = sum(not idle(quantity) for at, quantity in enumerate(reading.quantities) if at not in found.used)
+    left = len(reading.left(found.used))
     if candidate.profile.tool.kind == "formula":
-        return not left or (left == 1 and found.strong >= 3 and not found.missing and not found.guessed)
+        sure = not found.missing and not found.guessed
+        return not left or (sure and (left == 1 and found.strong >= 3 or left <= 2 and found.strong >= 1 and candidate.relevance >= 3.5))
     # Not "left < used": a shown example may hold numbers; but a tool that takes none of them answers something else.
     return left < max(2, len(found.used)) and (bool(found.used) or not left or candidate.named)
 
 
 def _loss(quantity: Quantity) -> float:
     """What it costs to leave a number unused."""
-    if quantity.weak or quantity.original == "clock":
-        return 0.2
-    return 0.5 if idle(quantity) else 1.0
+    return 0.2 if quantity.original == "clock" else 1.0
 
 
 def _runs_example(slots: tuple[Slot, ...], found: Fit) -> bool:
