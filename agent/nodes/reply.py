@@ -12,6 +12,7 @@ from agent.corrections import corrections_for, with_corrections
 from agent.events import Answer, Citation, Correction, Step, Usage
 from agent.evidence import pieces
 from agent.grounding import tag_numbers
+from agent.offline.conversion import converted
 from agent.offline.sums import figure
 from agent.predictions import told
 from agent.state import TutorState
@@ -49,7 +50,7 @@ def answer_of(state: TutorState, parts: Parts) -> Answer:
             text, citations, corrections = with_corrections(text, citations, found)
     for compared in (result["prediction"] for result in state["results"] if result.get("prediction")):
         text = f"{told(compared, figure)}\n\n{text}"
-    results = [_text(result) for result in state["results"]]
+    results = [_text(result, request["question"]) for result in state["results"]]
     return Answer(
         id=turn["id"], thread=turn["thread"], run=turn["run"], trace=turn["trace"], status=status, text=text, citations=citations,
         numbers=tag_numbers(text, citations, results, request["question"], corrections), corrections=corrections,
@@ -59,8 +60,12 @@ def answer_of(state: TutorState, parts: Parts) -> Answer:
         notices=state["notices"], context=draft["context"])
 
 
-def _text(result: dict[str, Any]) -> str:
-    """Everything a tool said, for finding numbers in it again, also in the rounded form that a reader sees."""
+def _text(result: dict[str, Any], question: str) -> str:
+    """Everything a tool said, for finding numbers in it again, also in the rounded form and the unit that a reader sees."""
+    units = result.get("units") or {}
+    other = (converted(value, str(units.get(name, "")), question) for name, value in (result.get("values") or {}).items()
+             if isinstance(value, int | float) and not isinstance(value, bool))
+    asked = " ".join(figure(found[0]) for found in other if found is not None)
     shown = " ".join(figure(value) for part in ("values", "args", "naive", "prediction") for value in (result.get(part) or {}).values())
     plain = {key: value for key, value in result.items() if key not in ("series", "plot")}
-    return f"{plain} {shown}"
+    return f"{plain} {shown} {asked}"

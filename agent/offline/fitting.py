@@ -27,6 +27,10 @@ from agent.offline.vocabulary import stems_of
 
 ALONE = 0.45
 """Closeness of a number to the only parameter with its unit."""
+ASIDE = 0.8
+"""What the words around a number in brackets weigh, so that one outside of them is taken first."""
+RETRIES_AFTER = re.compile(r"(?i)\s*(?:more |further |extra |additional )?(?:retr(?:y|ies)|re-?tries|times more|more times)\b")
+RETRIES_BEFORE = re.compile(r"(?i)\b(?:retry|retries|retried|retrying)(?: it| a call| each call| calls?)?(?: up to| at most|:| =)? ?$")
 SURE_HINTS = frozenset(("nines", "needed", "quorum", "percentile", "quantile"))
 _HEAD = r"(?:user|person|customer|client|visitor)"
 EACH_BEFORE = re.compile(rf"(?i)\b(?:each|every|per|an?) (?:\w+ )?(?:{_HEAD}|one)\b[^.;,]*$|\beach\b[^.;,]{{0,20}}$")
@@ -96,7 +100,9 @@ def _links(slots: Sequence[Slot], reading: Reading, done: Fit) -> list[Link]:
             if (converted := reading.converted(at, slot)) is None:
                 continue
             value, grade = converted
-            closeness = _near([reading.closeness(at, phrase) for phrase in present])
+            closeness = _near([reading.closeness(at, phrase) for phrase in present]) * (ASIDE if at in reading.asides else 1.0)
+            if slot.name.startswith("attempts") and _retried(reading.text, quantity):
+                value, closeness = value + 1, max(closeness, 1.0)
             if reading.hints[at]:
                 closeness = max(closeness, _hinted(reading.hints[at], slot))
             if quantity.unit == "count/s" and slot.dimension == "count" and quantity.per == 1:
@@ -129,6 +135,12 @@ def _link(quantity: Quantity, at: int, slot: Slot, place: int, value: float, gra
     if slot.required and slot.dimension == "count" and grade == 1:
         return Link(0.12, at, place, value, 0.0)
     return None
+
+
+def _retried(text: str, quantity: Quantity) -> bool:
+    """Whether a number counts retries, which come after a first attempt."""
+    return quantity.unit in ("count", "multiple") and bool(
+        RETRIES_AFTER.match(text[quantity.end: quantity.end + 30]) or RETRIES_BEFORE.search(text[max(0, quantity.start - 24): quantity.start]))
 
 
 def _each(text: str, quantity: Quantity) -> bool:

@@ -20,6 +20,7 @@ TIMES = {"ns": 1e-9, "nanosecond": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "
 PREFIX_WORDS = {"kilo": 1e3, "mega": 1e6, "giga": 1e9, "tera": 1e12, "peta": 1e15, "exa": 1e18, "kibi": 2.0**10,
                 "mebi": 2.0**20, "gibi": 2.0**30, "tebi": 2.0**40, "pebi": 2.0**50}
 RATES = {"rps", "qps", "tps", "iops", "rpm", "qpm"}
+ERLANGS = {"erlang", "erl"}
 MONEY = {"usd": 1.0, "dollar": 1.0, "buck": 1.0, "eur": 1.0, "euro": 1.0, "cent": 0.01}
 LENGTHS = {"km": 1.0, "kilometre": 1.0, "kilometer": 1.0, "mile": 1.609344}
 POWERS = {"W": 1.0, "kW": 1e3, "MW": 1e6, "watt": 1.0, "kilowatt": 1e3, "megawatt": 1e6}
@@ -103,6 +104,8 @@ def _other(word: str) -> Measure | None:
         return Measure("s", seconds)
     if lowered in RATES:
         return Measure("count/s", 1 / 60 if lowered.endswith("pm") else 1.0)
+    if singular in ERLANGS:
+        return Measure("erlang", 1.0)
     if singular in MONEY:
         return Measure("USD", MONEY[singular])
     if singular in LENGTHS:

@@ -28,7 +28,7 @@ SUFFIX = {
     "ns": ("s", 1e-9), "us": ("s", 1e-6), "ms": ("s", 1e-3), "s": ("s", 1.0), "min": ("s", 60.0), "h": ("s", 3600.0),
     "hours": ("s", 3600.0), "minutes": ("s", 60.0), "seconds": ("s", 1.0), "days": ("s", DAY_S),
     "years": ("s", 365 * DAY_S), "rps": ("count/s", 1.0), "qps": ("count/s", 1.0), "km": ("km", 1.0),
-    "watts": ("W", 1.0), "bits": ("bit", 1.0), "B": ("count", 1e9), "M": ("count", 1e6)}
+    "watts": ("W", 1.0), "bits": ("bit", 1.0), "erlangs": ("erlang", 1.0), "B": ("count", 1e9), "M": ("count", 1e6)}
 """What the end of a parameter's name says of its unit: (dimension, scale)."""
 UNITS = {
     "fraction": ("fraction", 1.0), "requests/day": ("count/day", 1.0), "rps": ("count/s", 1.0),

@@ -23,17 +23,22 @@ COUNTED = re.compile(
     r"|impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
 _SMALL = "of is at and in for with over each a an to per on by"
 NO_NOUN = frozenset(_SMALL.split())
+TAKEN = ("requested", "used")
+ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 NEEDED, PERCENTILE = ("needed", "at least", "quorum", "of"), ("percentile", "quantile")
 
 _TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
+_RANKED = r"(?:rule|attempt|retry|try|stage|round|bracket|rung|step|layer|window|request|call|replica|bucket|time|position)s?"
 _START = re.compile(rf"""(?ix)
     (?<![\w.@^*])(?:
       (?P<skip>\d{{4}}-\d\d?-\d\d?|\d+(?:\.\d+){{2,}}|\d+(?:\s?\*\*\s?\d+){{2,}})
     | (?P<nines>{DIGITS}|{WORDS})(?P<nines_half>\ and\ a\ half)?[-\s]+(?:nines?|9s|9's)\b
     | (?P<some>\d+|{UNITS})\s+(?:out\s+)?of\s+(?:(?:the|its|our|my)\s+)?(?P<all>\d+|{UNITS})
       (?![\w.,:%]|\s*%|\s+percent)
-    | (?:1|one)(?:\s+[a-z]+)?\s+in\s+(?P<one_in>{DIGITS}\s*k?|{WORDS}(?:\s+(?:thousand|million|hundred))?)(?![\w%])
+    | (?:(?:1|one)(?:\s+[a-z]+)?|once)\s+in\s+(?P<one_in>{DIGITS}\s*k?|{WORDS}(?:\s+(?:thousand|million|hundred))?)
+      (?![\w%]|\s+{_TIME}\b)
     | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
+    | (?P<ordinal>third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d{{1,3}}(?:st|nd|rd|th))\s+(?={_RANKED}\b)
     | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
     | (?P<ratio>{DIGITS}\s?:\s?{DIGITS})(?![\w:])
     | (?P<power>(?:{DIGITS}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
@@ -84,8 +89,7 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
             down = 10.0**-nines / (2 if match["nines_half"] else 1)
             yield Quantity(round(1 - down, 16), "fraction", start, end, "", original="nines", hints=("nines",))
     elif kind == "all":
-        yield Quantity(amount(match["some"]), "count", start, match.end("some"), "", hints=NEEDED)
-        yield Quantity(amount(match["all"]), "count", match.start("all"), end, "", hints=("n",))
+        yield from _some_of_all(text, match)
     elif kind == "one_in":
         whole = match["one_in"].rstrip()
         number = amount(whole.rstrip("kK ")) * (1e3 if whole[-1] in "kK" else 1.0)
@@ -95,6 +99,10 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
         digits = match[kind]
         share = float(digits) / (100 if "." in digits or len(digits) < 3 else 1000)
         yield Quantity(share, "fraction", start, end, "", original="percentile", weak=True, hints=PERCENTILE)
+    elif kind == "ordinal":
+        rank = match["ordinal"].lower()
+        number = float(rank[:-2]) if rank[0].isdigit() else 3.0 + ORDINALS.index(rank)
+        yield Quantity(number, "count", start, match.end("ordinal"), "", number=number, weak=True)
     elif kind == "clock":
         yield _clock(text, match)
     elif kind == "skip":
@@ -114,6 +122,19 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Quantity]:
         yield from _part(text, match)
     else:
         yield from _plain(text, match, kind)
+
+
+def _some_of_all(text: str, match: re.Match[str]) -> Iterator[Quantity]:
+    """ "3 of 5", "8 of 40 GiB": the unit is said once for both."""
+    some, all_, start, end = amount(match["some"]), amount(match["all"]), match.start(), match.end()
+    found = _unit(text, end)
+    if found is None or found[1] == "multiple":
+        yield Quantity(some, "count", start, match.end("some"), "", hints=(*NEEDED, *TAKEN))
+        yield Quantity(all_, "count", match.start("all"), end, "", hints=("n",))
+        return
+    scale, unit, original, stop = found
+    yield Quantity(some * scale, unit, start, match.end("some"), "", number=some * scale, original=original, hints=TAKEN)
+    yield Quantity(all_ * scale, unit, match.start("all"), stop, "", number=all_ * scale, original=original)
 
 
 def _clock(text: str, match: re.Match[str]) -> Quantity:
@@ -137,7 +158,9 @@ def _part(text: str, match: re.Match[str]) -> Iterator[Quantity]:
     if after and (words[-1] == "half" or after[0].split()[0].lower() == "of"):
         size, unit = MAGNITUDES.get(after[1].lower()) if len(after[1]) > 2 else None, measure(after[1])
         if size is not None:
-            yield Quantity(share * size, "count", start, end + after.end(), "")
+            stop, per = _per(text, end + after.end(), count=True)
+            unit_of = "count/s" if per else "count"
+            yield Quantity(share * size / (per or 1.0), unit_of, start, stop, "", number=share * size, per=per)
             return
         if unit is not None and unit.unit in ("s", "bytes"):
             yield Quantity(share * unit.scale, unit.unit, start, end + after.end(), "", original=after[1])
@@ -183,12 +206,12 @@ def _measured(text: str, number: float, start: int, end: int, weak: bool, attach
         stop, per = _per(text, end, count=True)
         noun = re.search(r"(\w+)[\s#]+$", text[max(0, start - 24): start])
         named = noun is not None and noun[1].lower() in LABELLED and number == int(number) and abs(number) < 100
-        if named and noun is not None and (seconds := seconds_in(noun[1])) is not None and not per:
+        if named and noun is not None and not text[start].isalpha() and (seconds := seconds_in(noun[1])) is not None and not per:
             return Quantity(number * seconds, "s", start, end, "", original=noun[1].lower(), weak=True)
         definite = bool(re.search(r"(?i)\b(?:the|these|those|both|first|last|all) $", text[max(0, start - 7): start]))
         unit = "count/s" if per else "count"
         return Quantity(number / (per or 1.0), unit, start, stop, "", number=number, per=per, original=attached,
-                        weak=weak or (named and not per) or definite)
+                        weak=weak or (named and not per) or definite or _scale_end(text, start, end))
     scale, unit, original, end = found
     if unit == "multiple" and (often := _PER.match(text, end)) is not None and (each := seconds_in(often[1])):
         return Quantity(number / each, "count/s", start, often.end(), "", number=number, per=each, original=original)
@@ -198,9 +221,18 @@ def _measured(text: str, number: float, start: int, end: int, weak: bool, attach
         end, per = _per(text, end, count=False)
     if per:
         return Quantity(base / per, f"{unit}/s", start, end, "", number=base, per=per, original=original)
+    if unit == "bit" and re.fullmatch(r"\d+-bit", text[start:end]):
+        weak = True  # "16-bit" says what numbers are made of
     kept = number if unit in ("multiple", "count/s") else base
-    return Quantity(base, unit, start, end, "", number=kept, original=original,
+    return Quantity(base, unit, start, end, "", number=kept, original=original, weak=weak and unit == "bit",
                     hints=("times",) if unit == "multiple" else ())
+
+
+def _scale_end(text: str, start: int, end: int) -> bool:
+    """Whether a number is an end of a scale ("a score of 0-100", "70 out of 100") or half of "80/20"."""
+    around = text[max(0, start - 8): end + 6]
+    return bool(re.search(r"(?<![\d.])0\s?[-–]\s?(?:1|10|100)(?![\d.])|80/20", around)
+                or re.search(r"(?i)\b(?:out of|score of)\s+$", text[max(0, start - 10): start]))
 
 
 def _magnitude(text: str, number: float, end: int) -> tuple[float, int, str]:

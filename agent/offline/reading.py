@@ -34,7 +34,7 @@ class Reading:
     def __init__(self, text: str) -> None:
         self.text = text
         self.words = list(words_of(text))
-        self.quantities = _levels(text, _active_users(text, read_quantities(text)))
+        self.quantities = _levels(text, _active_users(text, _once(text, read_quantities(text))))
         self.lists: list[NumberList] = read_lists(text)
         self.written: list[Written] = read_written(text, self.quantities)
         self.places: dict[str, list[int]] = {}
@@ -145,6 +145,13 @@ class Reading:
             if self.text[start:end] == exact and (assigned or (exact[0].isupper() and exact != "I")):
                 found.append((at, at + 1))
         return found
+
+
+def _once(text: str, quantities: list[Quantity]) -> list[Quantity]:
+    """Without what only says the number before it again: the 800,000 of "800 KB (800,000 bytes)"."""
+    return [quantity for before, quantity in zip([None, *quantities], quantities, strict=False)
+            if before is None or (before.unit, before.value) != (quantity.unit, quantity.value)
+            or re.fullmatch(r"\s*[(=]\s*(?:i\.?e\.?,?|or|so)?\s*", text[before.end: quantity.start]) is None]
 
 
 def _levels(text: str, quantities: list[Quantity]) -> list[Quantity]:

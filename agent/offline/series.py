@@ -25,7 +25,8 @@ _PAIRED = re.compile(rf"({_NUMBER})\s*\((\d[\d,]*)\s*[a-z]+\)")
 """Values with what each counts for: "0.8 (500 examples), 0.6 (1500 examples)"."""
 _NAMED = re.compile(rf"(?<![\w.])(?P<name>[A-Za-z]\w{{0,15}})\s?=\s?(?P<value>{_NUMBER})(?![\w%]|\.\d)")
 """One of several values of the same name: "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1"."""
-_TALLY = re.compile(rf"(?<![\w.,:@=-])\d+\s(?!and\b|or\b|to\b|of\b)[A-Za-z][\w-]*(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)\d+\s[A-Za-z][\w-]*){{1,}}(?![\w])")
+_OF_THESE = r"\d+\s(?!and\b|or\b|to\b|of\b|times\b|x\b)[A-Za-z][\w-]*(?:\s(?!and\b|or\b)[a-zA-Z][\w-]*){0,3}"
+_TALLY = re.compile(rf"(?<![\w.,:@=-]){_OF_THESE}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_OF_THESE})+")
 """How many there are of each: "6 flu, 3 cold and 1 HIV"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")

@@ -127,15 +127,15 @@ class SlotChooser:
 
     def _continued(self, previous: LastCall, reading: Reading, best: Candidate | None, found: Sequence[Candidate]) -> Choice | None:
         """The last call with a change, or another tool on its numbers, whichever the message's words speak for more."""
-        sequel = self._sequel(previous, reading, found)
+        sequel = self._sequel(previous, reading, best, found)
         changed = self._revised(previous, reading, best)
         if sequel is None or changed is None:
             return changed or (self._choice(sequel, reading, previous) if sequel else None)
         last = fit(self._by_name[changed.tool].slots, reading)
         return self._choice(sequel, reading, previous) if sequel.fit.strong + sequel.focus > last.strong + last.named else changed
 
-    def _sequel(self, previous: LastCall, reading: Reading, found: Sequence[Candidate]) -> Candidate | None:
-        """The best other tool that goes on with numbers of the last computation."""
+    def _sequel(self, previous: LastCall, reading: Reading, best: Candidate | None, found: Sequence[Candidate]) -> Candidate | None:
+        """The best other tool that goes on with numbers of the last computation, unless `best` needs none of them."""
         last = self._by_name.get(previous.tool.split("@")[0])
         if last is None or not sequels.goes_on(reading.text):
             return None
@@ -150,10 +150,12 @@ class SlotChooser:
             total = each.total + MISSING * len(missing) + family
             if not (taken or kept) or total < LEAST + SIBLING or not (each.focus or each.called or each.likeness >= ALIKE - 0.1):
                 continue
-            sequel = replace(each, fit=replace(each.fit, args={**kept, **each.fit.args, **taken}, missing=[]))
-            if self._runs(self._choice(sequel, reading)):
-                rated.append((total, name, sequel))
-        return max(rated, key=lambda each: each[:2])[2] if rated else None
+            going_on = replace(each, fit=replace(each.fit, args={**kept, **each.fit.args, **taken}, missing=[]))
+            if self._runs(self._choice(going_on, reading)):
+                rated.append((total, name, going_on))
+        total, _, sequel = max(rated, key=lambda each: each[:2]) if rated else (0.0, "", None)
+        alone = best is not None and not best.fit.missing and best.fit.strong >= 1 and self._wanted(best, reading)
+        return None if best is not None and alone and best.total >= total else sequel
 
     def _revised(
         self, previous: LastCall, reading: Reading, best: Candidate | None,

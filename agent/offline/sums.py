@@ -7,6 +7,7 @@ from typing import Any
 
 from agent.offline.chooser import Choice
 from agent.offline.conversation import Returned
+from agent.offline.conversion import converted
 from agent.offline.draft import Draft
 from agent.offline.understand import Understanding
 from agent.predictions import asked_value
@@ -20,7 +21,8 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
     if last.failed or last.result is None:
         return Draft(f"That can't be computed as asked: {last.text}", "clarify", context=context)
     result = last.result
-    lines = [str(result.get("summary", "")).strip(), *_values(result, asked_value(result, look.question))]
+    asked = asked_value(result, look.question)
+    lines = [str(result.get("summary", "")).strip(), *_in_asked_unit(result, asked, look.question), *_values(result, asked)]
     if result.get("formula") and result["formula"] not in str(result.get("summary")):
         lines += ["", f"Formula: `{result['formula']}`"]
     taken = ", ".join(f"{key} = {figure(value)}" for key, value in result.get("args", {}).items()
@@ -53,6 +55,16 @@ def figure(value: Any) -> str:
     if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.4g}" if abs(value) < 9_999.5 else f"{value:,.0f}"
+
+
+def _in_asked_unit(result: dict[str, Any], asked: str | None, question: str) -> Sequence[str]:
+    """The asked value in the unit that the question names, where the tool counts in another one."""
+    value = result.get("values", {}).get(asked)
+    if asked is None or isinstance(value, bool) or not isinstance(value, int | float):
+        return []
+    found = converted(value, str(result.get("units", {}).get(asked, "")), question)
+    name = "" if asked == "result" else f"{asked.replace('_', ' ')}: "
+    return ["", f"{name}{figure(value)} {result['units'][asked]} = **{figure(found[0])} {found[1]}**".replace(" fraction", "")] if found else []
 
 
 def _values(result: dict[str, Any], asked: str | None) -> Sequence[str]:

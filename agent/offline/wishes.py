@@ -10,14 +10,14 @@ from agent.offline.quantity import Quantity
 _HOW = (r"(?:many|much|long|big|large|often|fast|high|low|small|likely|busy|available|full|soon|far|late|wide|probable"
         r"|close|reliable|idle)")
 NUMERIC = re.compile(
-    rf"(?i)\bhow {_HOW}\b|\bby how (?:many|much)\b|\b(?:what|which)(?:'s| is| are)?(?: the)?(?: \w+)? "
+    rf"(?i)\bhow {_HOW}\b|\bby (?:how (?:many|much)|what)\b|\b(?:what|which)(?:'s| is| are)?(?: the)?(?: \w+)? "
     r"(?:share|fraction|percentage|percent|probability|chance|odds|number|amount)\b")
 IMPERATIVE = re.compile(
     r"(?i)(?:^|[.!?:;,]\s+|\b(?:please|can you|could you|let'?s|let me|i want to|i'?d like to|i would like to|now|to"
     r"|and)\s+)(?:please\s+)?(?:simulate|plot|draw|graph|chart|calculate|compute|work out|estimate|figure out"
     r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
 OPEN = re.compile(
-    r"(?i)\b(?:options|going on|called|going wrong|happening|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b"
+    r"(?i)\b(?:options|going on|called|going wrong|happening|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b(?! (?:tell|answer|say|report|write|put))"
     r"|what to do|better|help)\b"
     r"|\bwhich (?:algorithm|tool|method|technique|approach|pattern)\b")
 """A question for advice or a name, whatever numbers it tells."""
@@ -52,11 +52,14 @@ ELSEWHERE = re.compile(
     r"|\b(?:notes?|documents?|docs?|text|author|lesson) (?:say|says|quote|claims?|gives?|mentions?|states?|recommend)"
     r"|\.(?:md|pdf|docx?|txt)\b")
 """The answer stands in the learner's own material: looked up, not computed."""
+REMARK = re.compile(r"\([^()]*\)")
 TOOLISH = re.compile(r"(?i)[a-z]\.[a-z]|\b(?:run|use|open|call|start|try|launch|tool|calculator|simulator|lab|sheet)\b")
 GIVEN = re.compile(r"(?i)(?:\b(?:of|with)|[=:])\s*$")
 ASKING_WORD = re.compile(r"(?i)\b(?:what|which|whats|when|where|how)\b")
 FOCUS = re.compile(
     rf"(?i)\bhow {_HOW}\b|\b(?:what|which|what's|whats)\b|[.:,]\s+(?=[^.:,?]{{3,50}}\?\s*$)")
+SHARE = re.compile(r"(?i)\bhow (?:likely|probable)\b|\b(?:probability|chances?|odds)\b|\bwhat (?:share|fraction|percentage|percent)\b"
+                   r"|\bhow many (?:percent|%)")
 UNIT = re.compile(r"(?i)\b(?:how many|in|number of|how much)\s+(?P<unit>[a-zµ]{1,12})"
                   r"(?:/(?P<per>s|sec|second)|\s+(?:per|a)\s+(?P<each>second))?\b")
 
@@ -100,7 +103,7 @@ def could_ask(text: str) -> bool:
 
 def elsewhere(text: str) -> bool:
     """Whether the message asks what some text says."""
-    return bool(ELSEWHERE.search(text))
+    return bool(ELSEWHERE.search(REMARK.sub(" ", text)))
 
 
 def idle(quantity: Quantity) -> bool:
@@ -124,10 +127,11 @@ def asked_spans(text: str) -> list[tuple[int, int]]:
 
 
 def asked_units(text: str) -> frozenset[tuple[str, float]]:
-    """(dimension, scale) of the units that the answer is wanted in: "how many GB", "in ms".
+    """(dimension, scale) of the units that the answer is wanted in: "how many GB", "in ms"; a probability is a fraction.
 
     >>> asked_units("How many megabytes per second is that?")
     frozenset({('bytes/s', 1000000.0)})
     """
     found = (measure(match["unit"], match["per"] or match["each"] or "") for match in UNIT.finditer(text))
-    return frozenset((each.unit, each.scale) for each in found if each is not None and each.unit != "multiple")
+    units = {(each.unit, each.scale) for each in found if each is not None and each.unit != "multiple"}
+    return frozenset(units | {("fraction", 1.0)} if SHARE.search(text) else units)
