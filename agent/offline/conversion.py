@@ -7,7 +7,8 @@ import re
 from agent.offline.measures import Measure, measure, seconds_in
 from agent.offline.wishes import UNIT
 
-OFTEN = re.compile(r"(?i)\bhow many (?P<unit>[a-z]+)(?: [a-z]+)?(?:/(?P<per>s|sec|min|h|day)| (?:per|a|an|each|every) (?P<each>second|minute|hour|day))\b")
+OFTEN = re.compile(r"(?i)\bhow many (?P<unit>[a-z]+)(?: [a-z]+)?(?:/(?P<per>s|sec|min|h|day)"
+                   r"| (?:per|a|an|each|every) (?P<each>second|minute|hour|day))\b")
 EIGHT = {("bit/s", "bytes/s"): 1 / 8, ("bytes/s", "bit/s"): 8.0, ("bit", "bytes"): 1 / 8, ("bytes", "bit"): 8.0}
 """From bits to bytes and back."""
 PERCENT = "%"

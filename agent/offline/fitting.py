@@ -140,7 +140,8 @@ def _link(quantity: Quantity, at: int, slot: Slot, place: int, value: float, gra
 def _retried(text: str, quantity: Quantity) -> bool:
     """Whether a number counts retries, which come after a first attempt."""
     return quantity.unit in ("count", "multiple") and bool(
-        RETRIES_AFTER.match(text[quantity.end: quantity.end + 30]) or RETRIES_BEFORE.search(text[max(0, quantity.start - 24): quantity.start]))
+        RETRIES_AFTER.match(text[quantity.end: quantity.end + 30])
+        or RETRIES_BEFORE.search(text[max(0, quantity.start - 24): quantity.start]))
 
 
 def _each(text: str, quantity: Quantity) -> bool:

@@ -21,6 +21,8 @@ PER_SECOND = 0.3
 """Grade of "100 rps" for a parameter that counts in a window of its own."""
 BARE = 0.35
 """Grade of a number without unit for a parameter that has one."""
+THINGS = frozenset(("servers", "replicas", "GPUs", "nodes", "workers", "cores", "layers", "components", "shards", "pods"))
+"""What stands there and doesn't come and go: no rate is a number of them."""
 SUFFIX = {
     "bytes": ("bytes", 1.0), "KB": ("bytes", 1e3), "MB": ("bytes", 1e6), "GB": ("bytes", 1e9), "TB": ("bytes", 1e12),
     "GiB": ("bytes", 2.0**30), "MiB": ("bytes", 2.0**20), "Gbps": ("bit/s", 1e9), "Mbps": ("bit/s", 1e6),
@@ -67,6 +69,7 @@ class Slot:
     low: float = -math.inf
     high: float = math.inf
     told: str = ""
+    noun: str = ""
 
 
 def slots_of(fields: dict[str, FieldInfo]) -> tuple[Slot, ...]:
@@ -116,6 +119,8 @@ def _converted(q: Quantity, to: str, slot: Slot) -> tuple[float, float] | None:
 def _count(q: Quantity, slot: Slot) -> tuple[float, float] | None:
     if q.unit in ("multiple", "ratio"):
         return q.value, 0.9
+    if q.unit == "count/s" and slot.noun in THINGS:
+        return None
     if q.unit == "count/s" and not (slot.name.endswith("_day") and q.per != DAY_S):
         number = q.value if q.per is None else q.number
         return number, 0.95 if q.per == DAY_S and slot.name.endswith("_day") else PER_SECOND if q.per in (1, None) else 0.8
@@ -134,7 +139,7 @@ def _slot(name: str, field: FieldInfo) -> Slot:
     default = None if field.is_required() else field.get_default(call_default_factory=False)
     return Slot(name, kind, dimension, scale, unit in ("", "count") and kind == "number", _phrases(name, words, noun),
                 field.is_required(), default, options, pattern, _said(name, words, noun, unit), *_range(field),
-                str(extra.get("told", "")))
+                str(extra.get("told", "")), noun)
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:

@@ -23,7 +23,7 @@ COUNTED = re.compile(
     r"|impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
 _SMALL = "of is at and in for with over each a an to per on by"
 NO_NOUN = frozenset(_SMALL.split())
-TAKEN = ("requested", "used")
+TAKEN = ("requested",)
 ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 NEEDED, PERCENTILE = ("needed", "at least", "quorum", "of"), ("percentile", "quantile")
 

@@ -36,6 +36,10 @@ against it: numbers it can't take, values it lacks or guesses. A formula that ta
 don't. Set by hand on the tools' example questions, where a random search found nothing better."""
 LEAST, LEAST_ORDERED = 1.5, 0.4
 """Below this total no tool fits; less is needed for an order ("simulate a token bucket")."""
+CONTRARY = -0.5
+"""For the unit of a formula that gives another one than is asked for."""
+TELLING = 100
+"""From here on a number that equals a default is no accident."""
 RATES = {"bytes/s": "bit/s", "bit/s": "bytes/s"}
 NAME = re.compile(
     r"(?i)(?<![\w.])(?P<dotted>[a-z]+\.[a-z0-9_]+)(?![\w.])"
@@ -110,7 +114,7 @@ class SlotChooser:
 
     def _choice(self, chosen: Candidate, reading: Reading, previous: LastCall | None = None) -> Choice:
         """`previous` is what a sequel has its other values from; they are told."""
-        left = [quantity.text for quantity in reading.left(chosen.fit.used)]
+        left = [quantity.text for quantity in _left(chosen.profile.slots, chosen.fit, reading)]
         args = {slot.name: chosen.fit.args[slot.name] for slot in chosen.profile.slots if slot.name in chosen.fit.args}
         own = fit(chosen.profile.slots, reading).args if previous is not None else args
         kept = tuple(f"{name} = {shown(value)} (from before)" for name, value in args.items() if name not in own)
@@ -219,7 +223,9 @@ class SlotChooser:
         kinds = {dimension for dimension, _ in profile.units}
         unit = max((1.0 if each in profile.units else 0.6 if each[0] in kinds or RATES.get(each[0]) in kinds else 0.0
                     for each in asked.units), default=0.0)
-        left = reading.left(found.used)
+        if asked.units and not unit and profile.tool.kind == "formula" and profile.tool.unit:
+            unit = CONTRARY
+        left = _left(profile.slots, found, reading)
         example = _runs_example(profile.slots, found)
         excused = len(reading.quantities) - len(found.used) - len(left)
         unused = 1.2 * example + EXCUSED * excused + sum(_loss(quantity) for quantity in left)
@@ -248,12 +254,18 @@ def _asks_for_given(slots: Sequence[Slot], found: Fit, asked: Asked) -> bool:
 def _takes_enough(candidate: Candidate, reading: Reading) -> bool:
     """A formula has to take every number (or three of four); a tool more than it leaves."""
     found = candidate.fit
-    left = len(reading.left(found.used))
+    left = len(_left(candidate.profile.slots, found, reading))
     if candidate.profile.tool.kind == "formula":
         sure = not found.missing and not found.guessed
         return not left or (sure and (left == 1 and found.strong >= 3 or left <= 2 and found.strong >= 1 and candidate.relevance >= 3.5))
     # Not "left < used": a shown example may hold numbers; but a tool that takes none of them answers something else.
     return left < max(2, len(found.used)) and (bool(found.used) or not left or candidate.named)
+
+
+def _left(slots: Sequence[Slot], found: Fit, reading: Reading) -> list[Quantity]:
+    """The numbers that the tool doesn't take; one that says what it would take anyway ("a real day has 86,400") isn't missed."""
+    defaults = {slot.default for slot in slots if slot.name not in found.args and isinstance(slot.default, int | float)}
+    return [quantity for quantity in reading.left(found.used) if quantity.value not in defaults or quantity.value < TELLING]
 
 
 def _loss(quantity: Quantity) -> float:

@@ -64,7 +64,8 @@ def _in_asked_unit(result: dict[str, Any], asked: str | None, question: str) -> 
         return []
     found = converted(value, str(result.get("units", {}).get(asked, "")), question)
     name = "" if asked == "result" else f"{asked.replace('_', ' ')}: "
-    return ["", f"{name}{figure(value)} {result['units'][asked]} = **{figure(found[0])} {found[1]}**".replace(" fraction", "")] if found else []
+    own = f"{figure(value)} {result['units'][asked]}".removesuffix(" fraction")
+    return ["", f"{name}{own} = **{figure(found[0])} {found[1]}**"] if found else []
 
 
 def _values(result: dict[str, Any], asked: str | None) -> Sequence[str]:

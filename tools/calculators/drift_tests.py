@@ -22,10 +22,12 @@ _CURRENT = re.compile(
     Case({"alpha": 0.05, "n": 1000, "m": 1000}, {"result": 0.060736}, abs=1e-6, source="1.3581 * sqrt((n+m)/(n*m))"),
 ], asks=[
     Ask("Above which KS distance are 2,000 samples on each side drifted at alpha 1%?", "result", 0.05147),
+    Ask("KS test at the 5% level, 400 reference rows against 1,600 live rows: which D is critical?", "result", 0.075918),
 ])
 def ks_critical(
     alpha: float = param(0.05, **_ALPHA), n: int = param(**_N),
-    m: int = param(0, ge=0, le=10**12, unit="count", help="0 means n", words=["m", "current", "production"]),
+    m: int = param(0, ge=0, le=10**12, unit="count", help="0 means n", 
+                   words=["m", "current", "production", "live", "today", "this week", "serving"]),
 ) -> float:
     """The KS distance above which two samples differ at level alpha, sqrt(-ln(alpha/2)/2) * sqrt(1/n + 1/m)."""
     return math.sqrt(-math.log(alpha / 2) / 2) * math.sqrt(1 / n + 1 / (m or n))

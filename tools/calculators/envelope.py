@@ -35,12 +35,15 @@ def qps(
     return per_day / DAY_S * peak_ratio
 
 
-@formula("boe.rounding_error", unit="fraction", cases=[
+@formula("boe.rounding_error", unit="fraction", words=["rounding error", "too low", "too high", "napkin day", "rounded day"], cases=[
     Case({"day_s_exact": 86400, "day_s_rounded": 100000}, {"result": -0.136}, abs=1e-3, source="arithmetic"),
+], asks=[
+    Ask("If I take a day as 100k seconds, by how much does my QPS come out too low?", "result", -0.136, 1e-3),
+    Ask("Somebody rounds a day to 80,000 seconds. What is the relative error of the rate?", "result", 0.08),
 ])
 def rounding_error(
-    day_s_exact: float = param(float(DAY_S), gt=0, le=1e9, unit="s"),
-    day_s_rounded: float = param(100_000.0, gt=0, le=1e9, unit="s"),
+    day_s_exact: float = param(float(DAY_S), gt=0, le=1e9, unit="s", words=["real day", "exact", "true day"]),
+    day_s_rounded: float = param(100_000.0, gt=0, le=1e9, unit="s", words=["day as", "day is", "rounded to", "rounds", "assumes"]),
 ) -> float:
     """Relative error of a rate when the seconds of a day are rounded (negative: the rate comes out too low)."""
     return day_s_exact / day_s_rounded - 1

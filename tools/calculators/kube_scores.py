@@ -94,9 +94,9 @@ class NodeScore(Params):
     cpu_cores: float = param(4.0, ge=0.1, le=10_000, unit="cores", words=["cores", "CPUs", "cpu capacity"])
     memory_GiB: float = param(16.0, ge=0.1, le=100_000, unit="GiB", words=["memory", "GiB", "RAM"])
     requested_cores: float = param(2.0, ge=0, le=10_000, unit="cores", help="by pods already on the node",
-                                   words=["cores requested", "already requested", "requested cpu"])
+                                   words=["cores requested", "already requested", "requested cpu", "requested"])
     requested_GiB: float = param(4.0, ge=0, le=100_000, unit="GiB", help="by pods already on the node",
-                                 words=["GiB requested", "memory requested", "requested memory"])
+                                 words=["GiB requested", "memory requested", "requested memory", "requested"])
     pod_cores: float = param(0.0, ge=0, le=10_000, unit="cores", words=["pod asks for", "pod cpu", "new pod"])
     pod_GiB: float = param(0.0, ge=0, le=100_000, unit="GiB", words=["pod memory", "pod's memory"])
     used_cores: float = param(3.8, ge=0, le=10_000, unit="cores", help="measured; the scheduler doesn't look",
@@ -118,6 +118,8 @@ class NodeScore(Params):
               "balanced_allocation", 87.5),
           Ask("node of 8 cores and 32 GiB, 2 cores requested and 16 GiB requested: what is the least allocated "
               "score?", "least_allocated", 62.5),
+          Ask("Counting the new pod, 6 of 8 cores and 8 of 32 GiB are requested on a node. LeastAllocated gives it how many points out "
+              "of 100?", "least_allocated", 50.0),
           Ask("node with 16 cores and 64 GiB, 4 cores requested and 48 GiB requested: which MostAllocated score does "
               "it get?", "most_allocated", 50.0),
       ])

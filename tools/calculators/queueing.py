@@ -12,9 +12,9 @@ from tools.calculators.erlang import erlang_c, mmc_W_s
 class Queue(Params):
     arrival_rps: float = param(80.0, gt=0, le=1e9, unit="rps",
                                words=["arrive", "arrivals", "requests per second", "incoming", "lambda", "load", "gets", "receives",
-                                      "come in", "at"])
+                                      "come in", "sending", "arriving", "at"])
     service_rps: float = param(100.0, gt=0, le=1e9, unit="rps",
-                               words=["serves", "handles", "service rate", "each server", "mu", "capacity", "can do"])
+                               words=["serves", "handles", "service rate", "each server", "mu", "capacity", "can do", "does", "processes"])
     service_ms: float | None = param(None, gt=0, le=1e9, unit="ms",
                                      words=["service time", "takes", "each request takes", "per request", "each job takes", "each takes"],
                                      help="mean service time of one request; replaces service_rps")

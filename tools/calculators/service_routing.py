@@ -77,6 +77,23 @@ def iptables_probabilities(
     return [1 / (pods - index) for index in range(pods)]
 
 
+@formula("lb.iptables_rule_probability", unit="fraction",
+         words=["probability of the rule", "which probability", "probability in the rule"], cases=[
+    Case({"pods": 5, "rule": 3}, {"result": 1 / 3}, rel=1e-9, source="kube-proxy: 1/(n - i), i counted from 0"),
+    Case({"pods": 5, "rule": 5}, {"result": 1.0}, source="the last rule always matches"),
+], asks=[
+    Ask("Which probability does kube-proxy write into the fourth rule of a Service with 10 pods?", "result", 1 / 7, 1e-6),
+])
+def iptables_rule_probability(
+    pods: int = param(ge=1, le=10_000, unit="replicas", words=_PODS["words"]),
+    rule: int = param(ge=1, le=10_000, unit="count", words=["rule"], help="counted from 1"),
+) -> float:
+    """Probability in one of kube-proxy's n endpoint rules: 1/(n - rule + 1), as it is asked only if the rules before it declined."""
+    if rule > pods:
+        raise ToolError(f"lb.iptables_rule_probability: there are only {pods:,} rules, one a pod; rule {rule:,} doesn't exist.")
+    return 1 / (pods - rule + 1)
+
+
 @formula("lb.iptables_shares", cases=[
     Case({"probabilities": [0.2, 0.25, 1 / 3, 0.5, 1.0]}, {"result": [0.2] * 5}, rel=1e-9, source="chain rule"),
     Case({"probabilities": [0.2] * 5}, {"result": [0.2, 0.16, 0.128, 0.1024, 0.08192]}, rel=1e-9,

@@ -111,8 +111,12 @@ class TrainingRun(Params):
                                       help="dense peak per GPU; the data sheet's if not given")
     mfu: float = param(0.4, ge=0.001, le=1.0, unit="fraction", words=["MFU", "utilisation", "utilization"])
     achieved_TFLOPs: float | None = param(None, ge=0.1, le=100_000.0, unit="TFLOP/s",
-                                          words=["achieved", "reach", "sustained", "achieving", "TFLOP/s each"],
+                                          words=["achieved", "reach", "sustained", "achieving", "TFLOP/s each", "getting", "doing", "each"],
                                           help="executed FLOP/s per GPU, recomputation included; replaces the MFU")
+    flops_per_parameter: float | None = param(None, ge=1.0, le=1_000.0, unit="FLOP",
+                                              words=["FLOPs per parameter", "per parameter per token", "per param per token",
+                                                     "per parameter"],
+                                              help="executed for each parameter and token: 6, or 8 with full recomputation")
     recompute: Literal["none", "selective", "full"] = param("none", words=["recompute", "activation recomputation"])
     context: int = param(0, ge=0, le=10_000_000, unit="tokens", words=["sequence length", "context"],
                          help="counts attention scores; 0 leaves them out, as 6ND does")
@@ -146,6 +150,8 @@ class TrainingRun(Params):
           Ask("1,024 GPUs with 300 TFLOP/s peak at 50% MFU train 175B parameters on 300B tokens: how many days?",
               "days",
               6 * 175e9 * 300e9 / (1024 * 300e12 * 0.5) / DAY_S),
+          Ask("20B parameters and 400B tokens on 128 GPUs getting 150 TFLOP/s each; with recomputation count 8 FLOPs per parameter per "
+              "token. How many days?", "days", 8 * 20e9 * 400e9 / (128 * 150e12) / DAY_S),
       ])
 def training_cost(p: TrainingRun, seed: int) -> ToolResult:
     """Days, GPU-hours and cost of training a transformer, with MFU and HFU.
@@ -165,7 +171,8 @@ def training_cost(p: TrainingRun, seed: int) -> ToolResult:
     layers, hidden, _ = usual_shape(p.params, p.layers, p.hidden)
     attention = attention_per_token(layers, hidden, p.context)
     model = (6 * p.params + attention) * p.tokens
-    executed = hardware_per_token(p.params, attention, p.recompute) * p.tokens
+    own = None if p.flops_per_parameter is None else p.flops_per_parameter * p.params + attention
+    executed = (own or hardware_per_token(p.params, attention, p.recompute)) * p.tokens
     rate = p.achieved_TFLOPs * 1e12 * model / executed if p.achieved_TFLOPs else peak * p.mfu
     seconds = model / (p.gpus * rate)
     days, hours = seconds / DAY_S, p.gpus * seconds / 3600
