@@ -17,6 +17,7 @@ from agent.offline.wishes import idle
 
 MONTHLY = re.compile(r"(?i)\s*(?:monthly|registered|total|known)\b[^.;]{0,30}\b(?:users|people|customers|members)\b")
 OF_THEM = re.compile(r"(?i)\s*of (?:them|these|those|whom|which)\b[^.;]{0,40}\b(?:day|daily)\b")
+TARGET = re.compile(r"(?i)\btarget (?:is |of |= ?|: ?|at )?$")
 LEVEL = re.compile(r"(?i)\b(?:slo|sla|slas|slos|availability|uptime)\b\W*(?:\w+\W+){0,2}$")
 STOP = re.compile(r"(?<!\d)[,.:]|[,.:](?!\d)|[;?!()\n]")
 REACH = 9
@@ -155,12 +156,16 @@ def _once(text: str, quantities: list[Quantity]) -> list[Quantity]:
 
 
 def _levels(text: str, quantities: list[Quantity]) -> list[Quantity]:
-    """ "slo 99.9" and the 99.99 in "load balancer 99.99, app 99.9%" are shares, though nobody wrote percent."""
+    """ "slo 99.9", the 99.99 in "load balancer 99.99, app 99.9%", the 60 in "at 65%, the target is 60" are shares, though nobody
+    wrote percent."""
     shares = any(quantity.unit == "fraction" and quantity.value >= 0.9 for quantity in quantities)
     out = []
     for quantity in quantities:
         level = quantity.unit == "count" and 90 <= quantity.value < 100 and "." in quantity.text
-        if level and (shares or LEVEL.search(text[max(0, quantity.start - 24): quantity.start])):
+        aim = quantity.unit == "count" and 1 < quantity.value <= 100 and TARGET.search(text[max(0, quantity.start - 16): quantity.start])
+        if aim and any(other.original == "%" for other in quantities) and not re.match(r"\s*[a-z]", text[quantity.end:]):
+            quantity = replace(quantity, unit="fraction", value=round(quantity.value / 100, 12), number=quantity.value / 100, original="%")
+        elif level and (shares or LEVEL.search(text[max(0, quantity.start - 24): quantity.start])):
             value = round(quantity.value / 100, 12)
             quantity = replace(quantity, unit="fraction", value=value, number=value, original="%")
         out.append(quantity)

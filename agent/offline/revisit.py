@@ -31,10 +31,13 @@ THAT = re.compile(r"(?i)\b(?:is|does|would|in|for) (?:that|this|it)\b|\bof (?:th
 AGAIN = re.compile(r"(?i)\b(?:instead|this time)\b")
 PLAIN = re.compile(r"[\w\s%.,?!:/$@=+µ-]+")
 SCALED = re.compile(
-    r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|half|tenfold)"
+    r"(?i)\b(?:(?P<word>doubl\w+|twice|tripl\w+|quadrupl\w+|halv\w+|(?<!and a )half|tenfold)"
     r"|(?<!of )(?<!to )(?<!at )(?<!is )(?<!=)(?P<times>\b\d+(?:\.\d+)?)\s*(?:x|×|times)\s+(?=[a-z])"
     r"|(?P<spoken>two|three|four|five|ten|hundred) times"
     rf"|(?P<percent>\d+(?:\.\d+)?)\s*(?:%|percent) (?P<way>{_WAY}))")
+ADDED = re.compile(
+    r"(?i)\b(?:(?P<add>add(?:ing)?|another|plus)|(?P<drop>remov(?:e|ing)|drop|los(?:e|ing)|take away)) (?:\w+ ){0,2}?$")
+MORE, FEWER = re.compile(r"(?i)\s+(?:more|extra|additional)\b"), re.compile(r"(?i)\s+(?:fewer|less)\b(?! than)")
 FACTORS = {"doubl": 2.0, "twice": 2.0, "tripl": 3.0, "quadrupl": 4.0, "halv": 0.5, "half": 0.5, "tenfold": 10.0,
            "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "hundred": 100.0}
 
@@ -69,6 +72,7 @@ def revised(
     found = fit(slots, reading)
     known = {slot.name: slot.default for slot in slots}
     fresh = _certain(slots, found) | _by_unit(slots, before, reading, found)
+    fresh |= _added({**known, **before}, reading, found, fresh)
     changes = {name: value for name, value in fresh.items() if before.get(name, known.get(name)) != value}
     if changes:
         return {**kept, **changes}
@@ -146,6 +150,22 @@ def _scaled(slots: Sequence[Slot], before: Mapping[str, Any], reading: Reading) 
     slot = slots[-best[1]]
     value = float(f"{before.get(slot.name, slot.default) * _factor(match):.12g}")
     return {slot.name: round(value) if slot.kind == "whole" else value}
+
+
+def _added(current: Mapping[str, Any], reading: Reading, found: Fit, fresh: Mapping[str, Any]) -> dict[str, Any]:
+    """ "add five lines", "two more servers", "3 fewer": what stands there and the number, where it was placed."""
+    out: dict[str, Any] = {}
+    for at, name in found.placed.items():
+        quantity, value = reading.quantities[at], current.get(name)
+        if name not in fresh or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        before = ADDED.search(reading.text[max(0, quantity.start - 24): quantity.start])
+        after = reading.text[quantity.end: quantity.end + 12]
+        if MORE.match(after) or before is not None and before["add"]:
+            out[name] = value + fresh[name]
+        elif FEWER.match(after) or before is not None and before["drop"]:
+            out[name] = value - fresh[name]
+    return out
 
 
 def _factor(match: re.Match[str]) -> float:
