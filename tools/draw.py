@@ -84,14 +84,14 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
         elif line.kind == "bar":
             handles.append(bars(ax, plot, found, number, lying))
         else:
-            handles.append(curve(ax, plot, found[number], number, lying, x_axis))
+            handles.append(curve(ax, plot, found, number, lying, x_axis, y_axis))
     if plot.stacked:
         totals(ax, plot, found, lying)
     if any(line.kind in ("gantt", "cell") for line in plot.lines):
         ax.grid(False, axis="y")
     begin_at(ax, plot, y_axis, lying)
-    ticks(ax, "x", across, _all_whole(plot, "y" if lying else "x"))
-    ticks(ax, "y", upward, _all_whole(plot, "x" if lying else "y"))
+    ticks(ax, "x", across)
+    ticks(ax, "y", upward)
     if lying or any(line.kind in ("gantt", "cell") for line in plot.lines):
         ax.invert_yaxis()
     mark(ax, plot, lying)
@@ -133,9 +133,3 @@ def _rows(plot: Plot, y_axis: Axis) -> int:
     if not any(line.kind in ("gantt", "cell") for line in plot.lines):
         return 0
     return len(y_axis.names) or int(y_axis.high - y_axis.low) + 1
-
-
-def _all_whole(plot: Plot, which: str) -> bool:
-    values = [value for line in plot.lines for value in (line.x if which == "x" else line.y)]
-    numbers = [value for value in values if not isinstance(value, str)]
-    return all(value == value // 1 for value in numbers) and any(abs(value) > 1 for value in numbers)

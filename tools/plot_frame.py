@@ -36,8 +36,8 @@ def begin_at(ax: Axes, plot: Plot, y_axis: Axis, lying: bool) -> None:
         ax.set_xlim(y_axis.low, high) if lying else ax.set_ylim(y_axis.low, high)
 
 
-def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, whole: bool) -> None:
-    """Names, or round numbers that are written alike. `whole`: the axis counts things, so there are no halves."""
+def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis) -> None:
+    """Names, or round numbers that are written alike."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
     one = getattr(ax, f"{which}axis")
@@ -54,7 +54,7 @@ def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, whole: bool) -> None:
         one.set_minor_locator(FixedLocator(shown) if shown else NullLocator())
         ax.tick_params(axis=which, which="minor", length=2.5, color="#888888")
     else:
-        one.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+        one.set_major_locator(MaxNLocator(8, integer=axis.whole, steps=[1, 2, 2.5, 5, 10]))
     one.set_major_formatter(FuncFormatter(lambda value, _: tick_figure(value, axis)))
     one.set_minor_formatter(NullFormatter())
 
@@ -79,14 +79,16 @@ def mark(ax: Axes, plot: Plot, lying: bool) -> None:
     """Reference lines; their labels stand outside the area, above it or at its right, where they cover nothing."""
     across: list[tuple[float, float, str]] = []
     upward: list[tuple[float, float, str]] = []
+    # All lines first: they may widen the area, and only then is it known where labels stand.
+    for each in plot.marks:
+        draw_level = ax.axvline if (each.get("axis", "x") == "x") != lying else ax.axhline
+        draw_level(float(each["at"]), color=MARK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=3.5)
     for each in plot.marks:
         upright = (each.get("axis", "x") == "x") != lying
         at = float(each["at"])
         here = (at, ax.get_ylim()[0]) if upright else (ax.get_xlim()[0], at)
         spot = ax.transAxes.inverted().transform(ax.transData.transform(here))[0 if upright else 1]
         (across if upright else upward).append((float(spot), at, str(each.get("label", figure(at, 4)))))
-        draw_level = ax.axvline if upright else ax.axhline
-        draw_level(at, color=MARK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=3.5)
     _above(ax, across)
     _beside(ax, upward)
 
