@@ -132,6 +132,8 @@ def _points(line: Line, x_axis: Axis, y_axis: Axis, begins: list[float | None], 
     found = []
     for x, y, end, begin, note in zip(line.x, tops, ends, begins, notes, strict=True):
         across, up = x_axis.place(x), y_axis.place(y)
+        if up is None and y == 0 and line.kind == "bar":
+            up, begin, note = y_axis.low, y_axis.low, note or "0"  # a bar without length still tells its figure
         if across is not None and up is not None:
             found.append(Point(across, up, end, begin, note))
     if line.kind == "step" and found and not x_axis.names and found[-1].x < x_axis.high:
@@ -185,6 +187,8 @@ def _axis(label: str, values: list[float | str], marks: list[float], log: bool, 
     log = log and bool(above)
     shown = above if log else numbers
     low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+    if log and zero_below == 1 and not marks and low > sys.float_info.min * 10:
+        low = 10.0 ** math.floor(math.log10(low) - 0.1)  # so that the shortest bar has a length
     if not log and (zero_below == 1 or 0 < low <= zero_below * high):
         low, high = min(low, 0.0), max(high, 0.0)
     counted = [float(value) for value in values]

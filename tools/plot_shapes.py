@@ -20,7 +20,7 @@ INK = "#444444"
 MARKED_UP_TO = 12
 NUMBERED_BARS = 16
 LOOKS = 120
-HARDLY = 0.008
+HARDLY = 0.005
 """Lines that are less than this share of the area apart look like one."""
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
 
@@ -41,8 +41,9 @@ def curve(ax: Axes, plot: Plot, every: list[list[Point]], number: int, lying: bo
     if line.kind == "scatter":
         return ax.scatter(xs, ys, s=38, marker=marker, zorder=4, clip_on=False, edgecolors=colour, facecolors=inside)
     # Where lines coincide, the one below is thicker and all can be seen.
-    drawn, = ax.plot(xs, ys, color=colour, linewidth=1.9 + 1.5 * min(_covered(plot, every, number, x_axis, y_axis), 2), zorder=3 + 0.01 * number + line.dashed,
-                     linestyle=pattern, drawstyle="steps-post" if line.kind == "step" else "default")
+    wide = 1.9 + 1.5 * min(_covered(plot, every, number, x_axis, y_axis), 2)
+    drawn, = ax.plot(xs, ys, color=colour, linewidth=wide, zorder=3 + 0.01 * number + line.dashed, linestyle=pattern,
+                     drawstyle="steps-post" if line.kind == "step" else "default")
     look: dict[str, Any] = {"marker": marker, "markersize": 5, "markerfacecolor": inside}
     if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
         drawn.set(**look)

@@ -124,10 +124,10 @@ def _draw(grid: Grid, passing: list[tuple[int, Line, list[tuple[int, int]]]], ga
         for step, cell in enumerate(cells):
             if alone or gantt or (cell not in points and not (line.dashed and step % 3 == 2)):
                 owners.setdefault(cell, []).append(number)
-    turns: dict[tuple[int, ...], int] = {}
-    for (row, column), here in sorted(owners.items(), key=lambda item: item[0][::-1]):
-        turn = turns[tuple(here)] = turns.get(tuple(here), -1) + 1
-        grid[row][column] = _character(here[-1] if gantt else here[turn // 2 % len(here)])
+    turns = list(range(len(grid)))
+    for (row, column), here in sorted(owners.items()):
+        grid[row][column] = _character(here[-1] if gantt else here[turns[row] // 2 % len(here)])
+        turns[row] += len(here) > 1
 
 
 def _stands_alone(line: Line, cells: list[tuple[int, int]]) -> bool:
