@@ -115,17 +115,19 @@ def _between(row: int, column: int, to_row: int, to_column: int) -> Iterator[tup
 
 
 def _draw(grid: Grid, passing: list[tuple[int, Line, list[tuple[int, int]]]], gantt: bool) -> None:
-    """Writes each line's character into the cells it passes. Where lines coincide they take turns, and a point that
-    stands for itself is never hidden by a line; of bars the later ones are seen."""
+    """Writes each line's character into the cells it passes. Where lines coincide they take turns, else dashed ones have
+    gaps; a point that stands for itself is never hidden by a line; of bars the later ones are seen."""
     owners: dict[tuple[int, int], list[int]] = {}
     points = {cell for _, line, cells in passing if _stands_alone(line, cells) for cell in cells}
+    gaps = {(number, cell) for number, line, cells in passing if line.dashed for cell in cells[2::3]}
     for number, line, cells in passing:
-        alone = _stands_alone(line, cells)
-        for step, cell in enumerate(cells):
-            if alone or gantt or (cell not in points and not (line.dashed and step % 3 == 2)):
+        for cell in cells:
+            if gantt or cell not in points or _stands_alone(line, cells):
                 owners.setdefault(cell, []).append(number)
     turns = list(range(len(grid)))
     for (row, column), here in sorted(owners.items()):
+        if len(here) == 1 and (here[0], (row, column)) in gaps and not gantt and (row, column) not in points:
+            continue
         grid[row][column] = _character(here[-1] if gantt else here[turns[row] // 2 % len(here)])
         turns[row] += len(here) > 1
 

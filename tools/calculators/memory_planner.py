@@ -198,7 +198,7 @@ def _plot(p: MemoryPlan, stages: list[Parts]) -> Plot:
     def bar(label: str, heights: list[float], hope: float) -> Line:
         return Line(label=label, x=[*STAGES, f"{_stage(p)}, hoped (naive)"], y=[*heights, hope], kind="bar")
 
-    return Plot(title=f"ZeRO divides the model state, not the activations ({p.params / 1e9:.4g}B parameters, dp {p.dp:,})",
+    return Plot(title=f"ZeRO divides the state, not the activations ({p.params / 1e9:.4g}B parameters, dp {p.dp:,})",
                 x_label="ZeRO stage", y_label="memory (GB)", lines=[
         bar("weights", [each.weights + each.gathered for each in stages], mine.weights * shrunk + mine.gathered),
         bar("gradients", [each.gradients for each in stages], mine.gradients * shrunk),

@@ -229,5 +229,5 @@ def _plot(p: Rollout, fleet: Fleet) -> Plot:
         steps = [rate * (end - at) for rate, at, end in zip(flow["series"]["failing_rps"], moments, moments[1:], strict=False)]
         lines.append(Line(label=label, x=moments, y=[round(each, 6) for each in accumulate([0.0, *steps])]))
     lines.append(Line(label="ready means routed (naive)", x=[0.0, moments[-1]], y=[0.0, 0.0], dashed=True))
-    return Plot(title="Ready isn't routed: requests that meet no serving pod during a rollout",
+    return Plot(title="Ready isn't routed: requests that fail during a rollout",
                 x_label="time (s)", y_label="failed requests so far (count)", lines=lines)
