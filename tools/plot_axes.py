@@ -191,6 +191,8 @@ def _axis(label: str, values: list[float | str], marks: list[float], log: bool, 
         low = 10.0 ** math.floor(math.log10(low) - 0.1)  # so that the shortest bar has a length
     if not log and (zero_below == 1 or 0 < low <= zero_below * high):
         low, high = min(low, 0.0), max(high, 0.0)
+    if low == high == 0:
+        high = 1.0  # nothing at all isn't drawn amid tiny figures below and above 0
     counted = [float(value) for value in values]
     whole = all(number.is_integer() for number in counted) and any(abs(number) > 1 for number in counted)
     return Axis(label, (), low, high, log, whole)

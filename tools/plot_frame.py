@@ -33,8 +33,9 @@ def begin_at(ax: Axes, plot: Plot, y_axis: Axis, lying: bool) -> None:
     if y_axis.names or any(line.kind in ("gantt", "cell") for line in plot.lines):
         return
     low, high = ax.get_xlim() if lying else ax.get_ylim()
-    if low > y_axis.low:
-        ax.set_xlim(y_axis.low, high) if lying else ax.set_ylim(y_axis.low, high)
+    if low > y_axis.low or high < y_axis.high:
+        reach = (min(low, y_axis.low), max(high, y_axis.high))
+        ax.set_xlim(*reach) if lying else ax.set_ylim(*reach)
 
 
 def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, rows: bool = False) -> None:

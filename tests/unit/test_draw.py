@@ -319,3 +319,10 @@ def test_of_lines_that_look_like_one_the_lower_is_drawn_thicker(tmp_path: Path) 
         save_plot(plot(*lines), tmp_path / "a.svg")
         widths.append(set(re.findall(r"stroke: #0072b2; stroke-width: ([\d.]+)", (tmp_path / "a.svg").read_text())))
     assert max(map(float, widths[0])) > max(map(float, widths[1]))
+
+
+def test_a_line_of_zeros_lies_at_the_foot_of_its_axis(tmp_path: Path) -> None:
+    zeros = plot(Line(label="lost", x=[0, 1, 2], y=[0, 0, 0]))
+    assert area(text_plot(zeros))[-1].count("*") > 20
+    save_plot(zeros, tmp_path / "a.svg")
+    assert not re.search(r"^-0|^0\.0", svg_text(tmp_path / "a.svg"), re.MULTILINE)

@@ -90,8 +90,8 @@ def tpe_search(p: TpeSearch, seed: int) -> ToolResult:
         formula="sample x where l(x) / g(x) is highest: densities of good and bad trials",
         series={"trial": list(range(1, p.trials + 1)), "loss": chosen[0].losses, "best": chosen[0].best,
                 **{f"x{each}": [point[each] for point in chosen[0].points] for each in range(p.dims)}},
-        plot=Plot(title=f"TPE with {p.workers} workers at a time against random search", x_label="trials (count)",
-                  y_label="best loss less optimum (loss)", log_y=True, lines=[
+        plot=Plot(title=f"TPE with {p.workers} worker{'s at a time' if p.workers > 1 else ''} against random search",
+                  x_label="trials (count)", y_label="best loss less optimum (loss)", log_y=True, lines=[
             Line(label=name, kind="step", dashed=group is careless, x=list(range(1, p.trials + 1)), y=[
                 max(LEAST_LOSS, mean) for mean in curves[name]])
             for name, group in arms.items()], marks=[{"axis": "y", "at": LEAST_LOSS, "label": f"{figure(LEAST_LOSS)} or less"}]
