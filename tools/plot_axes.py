@@ -93,12 +93,14 @@ def axes(plot: Plot) -> tuple[Axis, Axis]:
 
 
 def _held(plot: Plot, xs: list[float | str]) -> list[float]:
-    """Where the x axis must end for the last level of every step line to have a length: a little after the last jump."""
+    """Where the x axis must end for the last level of every step line to have a length: a little after the last jump. Not
+    for lines of so many points that they are curves."""
     numbers = [float(value) for value in xs if not isinstance(value, str) and math.isfinite(value)]
     if len(numbers) < len(xs) or not numbers or plot.log_x:
         return []
     low, high = min(numbers), max(numbers)
-    jumps = any(line.kind == "step" and len(line.x) > 1 and line.x[-1] == high and line.y[-1] != line.y[-2] for line in plot.lines)
+    stairs = [line for line in plot.lines if line.kind == "step" and len(line.x) > 1 and line.x[-1] == high]
+    jumps = any(line.y[-1] != line.y[-2] and high - float(line.x[-2]) > 0.02 * (high - low) for line in stairs)
     return [high + 0.03 * (high - low)] if jumps else []
 
 

@@ -54,7 +54,7 @@ def curve(ax: Axes, plot: Plot, every: list[list[Point]], number: int, lying: bo
 
 
 def _covered(plot: Plot, every: list[list[Point]], number: int, x_axis: Axis, y_axis: Axis) -> int:
-    """How many later lines lie on this one for a quarter of its way or more, as far as the eye can tell."""
+    """How many later lines lie on this one for a third of its way or more, as far as the eye can tell."""
     line = plot.lines[number]
     if line.dashed or line.kind not in ("line", "step") or not every[number]:
         return 0
@@ -63,7 +63,7 @@ def _covered(plot: Plot, every: list[list[Point]], number: int, x_axis: Axis, y_
     own = _heights(every[number], line.kind == "step", looks, x_axis, y_axis)
     later = (n for n, each in enumerate(plot.lines) if n > number and each.kind == line.kind and not each.dashed and every[n])
     heights = (_heights(every[n], line.kind == "step", looks, x_axis, y_axis) for n in later)
-    return sum(4 * sum(a is not None and b is not None and abs(a - b) < HARDLY for a, b in zip(own, other, strict=True)) >= LOOKS
+    return sum(3 * sum(a is not None and b is not None and abs(a - b) < HARDLY for a, b in zip(own, other, strict=True)) >= LOOKS
                for other in heights)
 
 

@@ -294,6 +294,8 @@ def test_the_last_level_of_a_step_line_has_a_length() -> None:
     assert area(text_plot(stairs))[0].count("*") >= 2
     level = plot(Line(label="level", x=[0, 1, 2], y=[0, 1, 1], kind="step"))
     assert axes(level)[0].high == 2
+    curve = plot(Line(label="curve", x=list(range(101)), y=list(range(101)), kind="step"))
+    assert axes(curve)[0].high == 100
 
 
 @given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=9, unique=True), st.integers(1, 12))
