@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.base import Plot, ToolError
-from tools.plot_axes import Axis, axes, placed
-from tools.plot_frame import begin_at, mark, scale, ticks
-from tools.plot_shapes import bars, cells, curve, gantt, totals
+from tools.plot_axes import Axis, axes, figure, placed
+from tools.plot_frame import begin_at, levels, mark, scale, ticks
+from tools.plot_shapes import NUMBERED_BARS, bars, cells, curve, gantt, totals
 from tools.plot_text import text_plot
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ STYLE: Any = {
 }
 TITLE = {"x": 0.012, "ha": "left", "fontsize": 13, "fontweight": "bold"}
 TITLE_COLUMNS = 68
-LEGEND_COLUMNS = 104
+LEGEND_COLUMNS = 102
+BAR_COLUMNS = 74
+"""As many small characters are as wide as all bars beside each other."""
 _TURN = threading.Lock()
 """matplotlib's settings belong to the process, so drawings take turns."""
 
@@ -75,6 +77,7 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
     scale(ax, "x", across)
     scale(ax, "y", upward)
     found = placed(plot, x_axis, y_axis)
+    rows = any(line.kind in ("gantt", "cell") for line in plot.lines)
     handles: list[Any] = []
     for number, line in enumerate(plot.lines):
         if line.kind == "gantt":
@@ -84,15 +87,16 @@ def _fill(drawing: Figure, plot: Plot, x_axis: Axis, y_axis: Axis, lying: bool) 
         elif line.kind == "bar":
             handles.append(bars(ax, plot, found, number, lying))
         else:
-            handles.append(curve(ax, plot, found[number], number, lying, x_axis))
+            handles.append(curve(ax, plot, found, number, lying, x_axis, y_axis))
     if plot.stacked:
         totals(ax, plot, found, lying)
-    if any(line.kind in ("gantt", "cell") for line in plot.lines):
+    if rows:
         ax.grid(False, axis="y")
+    levels(ax, plot, lying)
     begin_at(ax, plot, y_axis, lying)
-    ticks(ax, "x", across, _all_whole(plot, "y" if lying else "x"))
-    ticks(ax, "y", upward, _all_whole(plot, "x" if lying else "y"))
-    if lying or any(line.kind in ("gantt", "cell") for line in plot.lines):
+    ticks(ax, "x", across)
+    ticks(ax, "y", upward, rows)
+    if lying or rows:
         ax.invert_yaxis()
     mark(ax, plot, lying)
     if not any(found):
@@ -113,16 +117,21 @@ def _legend_columns(labels: list[str]) -> int:
     """As many columns as fit, but no more than the rows need, so that the last row isn't left with a single entry."""
     for columns in range(len(labels), 1, -1):
         rows = -(-len(labels) // columns)
-        wide = sum(8 + max(len(label) for label in labels[first:first + rows]) for first in range(0, len(labels), rows))
+        wide = sum(9 + max(len(label) for label in labels[first:first + rows]) for first in range(0, len(labels), rows))
         if wide <= LEGEND_COLUMNS:
             return -(-len(labels) // rows)
     return 1
 
 
 def _lies(plot: Plot, x_axis: Axis) -> bool:
-    """Bars lie when their names wouldn't fit under them."""
+    """Bars lie when their names wouldn't fit under them, or their figures over them."""
+    if not x_axis.names or not _bar_lines(plot):
+        return False
     upright = len(x_axis.names) <= 6 and sum(len(name) for name in x_axis.names) <= 70
-    return bool(x_axis.names) and _bar_lines(plot) > 0 and not (upright or max(len(name) for name in x_axis.names) <= 4)
+    bars = len(x_axis.names) * (1 if plot.stacked else _bar_lines(plot))
+    told = [len(figure(float(y), 3)) for line in plot.lines if line.kind == "bar" for y in line.y]
+    crowded = not plot.stacked and bars <= NUMBERED_BARS and max(told, default=0) + 1 > BAR_COLUMNS / bars
+    return crowded or not (upright or max(len(name) for name in x_axis.names) <= 4)
 
 
 def _bar_lines(plot: Plot) -> int:
@@ -133,9 +142,3 @@ def _rows(plot: Plot, y_axis: Axis) -> int:
     if not any(line.kind in ("gantt", "cell") for line in plot.lines):
         return 0
     return len(y_axis.names) or int(y_axis.high - y_axis.low) + 1
-
-
-def _all_whole(plot: Plot, which: str) -> bool:
-    values = [value for line in plot.lines for value in (line.x if which == "x" else line.y)]
-    numbers = [value for value in values if not isinstance(value, str)]
-    return all(value == value // 1 for value in numbers) and any(abs(value) > 1 for value in numbers)

@@ -16,13 +16,15 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis from `low` to `high`, in its own numbers. With `names` it is categorical: the n-th name lies at n."""
+    """An axis from `low` to `high`, in its own numbers. With `names` it is categorical: the n-th name lies at n. `whole`:
+    it counts things, so there are no halves."""
 
     label: str
     names: tuple[str, ...]
     low: float
     high: float
     log: bool
+    whole: bool = False
 
     def place(self, value: float | str) -> float | None:
         """Where a value lies; None when this axis can't show it (not finite, or not above 0 on a logarithmic one)."""
@@ -49,7 +51,7 @@ class Axis:
         """Round numbers on the axis, about `most` at most and at least one; not for categories."""
         if self.log and math.log10(self.high) - math.log10(self.low) >= 1:
             return _powers(self.low, self.high, most) or [self.low, self.high]
-        return _steps(self.low, self.high, most) or [self.low]
+        return _steps(self.low, self.high, most, self.whole) or [self.low]
 
     def digits(self) -> int:
         """How many digits tell this axis' numbers apart."""
@@ -86,8 +88,20 @@ def axes(plot: Plot) -> tuple[Axis, Axis]:
     marks = [(mark.get("axis", "x"), float(mark["at"])) for mark in plot.marks]
     bars = any(line.kind == "bar" for line in plot.lines)
     flat = any(line.kind in ("gantt", "cell") for line in plot.lines)
-    return (_axis(plot.x_label, xs, [at for axis, at in marks if axis == "x"], plot.log_x, 0.0),
+    return (_axis(plot.x_label, xs, [*(at for axis, at in marks if axis == "x"), *_held(plot, xs)], plot.log_x, 0.0),
             _axis(plot.y_label, ys, [at for axis, at in marks if axis == "y"], plot.log_y, 0.0 if flat else 1.0 if bars else 0.5))
+
+
+def _held(plot: Plot, xs: list[float | str]) -> list[float]:
+    """Where the x axis must end for the last level of every step line to have a length: a little after the last jump. Not
+    for lines of so many points that they are curves."""
+    numbers = [float(value) for value in xs if not isinstance(value, str) and math.isfinite(value)]
+    if len(numbers) < len(xs) or not numbers or plot.log_x:
+        return []
+    low, high = min(numbers), max(numbers)
+    stairs = [line for line in plot.lines if line.kind == "step" and len(line.x) > 1 and line.x[-1] == high]
+    jumps = any(line.y[-1] != line.y[-2] and high - float(line.x[-2]) > 0.02 * (high - low) for line in stairs)
+    return [high + 0.03 * (high - low)] if jumps else []
 
 
 def placed(plot: Plot, x_axis: Axis, y_axis: Axis) -> list[list[Point]]:
@@ -120,6 +134,8 @@ def _points(line: Line, x_axis: Axis, y_axis: Axis, begins: list[float | None], 
     found = []
     for x, y, end, begin, note in zip(line.x, tops, ends, begins, notes, strict=True):
         across, up = x_axis.place(x), y_axis.place(y)
+        if up is None and y == 0 and line.kind == "bar":
+            up, begin, note = y_axis.low, y_axis.low, note or "0"  # a bar without length still tells its figure
         if across is not None and up is not None:
             found.append(Point(across, up, end, begin, note))
     if line.kind == "step" and found and not x_axis.names and found[-1].x < x_axis.high:
@@ -173,19 +189,26 @@ def _axis(label: str, values: list[float | str], marks: list[float], log: bool, 
     log = log and bool(above)
     shown = above if log else numbers
     low, high = (min(shown), max(shown)) if shown else (0.0, 1.0)
+    if log and zero_below == 1 and not marks and low > sys.float_info.min * 10:
+        low = 10.0 ** math.floor(math.log10(low) - 0.1)  # so that the shortest bar has a length
     if not log and (zero_below == 1 or 0 < low <= zero_below * high):
         low, high = min(low, 0.0), max(high, 0.0)
-    return Axis(label, (), low, high, log)
+    if low == high == 0:
+        high = 1.0  # nothing at all isn't drawn amid tiny figures below and above 0
+    counted = [float(value) for value in values]
+    whole = all(number.is_integer() for number in counted) and any(abs(number) > 1 for number in counted)
+    return Axis(label, (), low, high, log, whole)
 
 
-def _steps(low: float, high: float, most: int) -> list[float]:
-    """Multiples of a round step from `low` to `high`."""
+def _steps(low: float, high: float, most: int, whole: bool) -> list[float]:
+    """Multiples of a round step from `low` to `high`; `whole`: of a whole step."""
     half = high / 2 - low / 2
-    least = 2 * (half / max(1, most))
+    least = max(2 * (half / max(1, most)), 1.0 if whole else 0.0)
     if not math.isfinite(least) or least < 1e-300:
         return []
     power = 10.0 ** math.floor(math.log10(least))
-    step = next(size * power for size in (1, 2, 2.5, 5, 10, 20) if size * power >= least * (1 - 1e-9))
+    sizes = (1, 2, 5, 10, 20) if whole and power == 1 else (1, 2, 2.5, 5, 10, 20)
+    step = next(size * power for size in sizes if size * power >= least * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, first + most + 2) if number * step <= high + 1e-9 * step]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 INK = "#444444"
 MARK = "#666666"
 MOST_TICKS = 9
+MOST_ROWS = 32
 CHARACTER = 0.0108
 """The width of a small character, as a share of the drawing's area."""
 LINE_HEIGHT = 0.045
@@ -28,16 +29,17 @@ def scale(ax: Axes, which: str, axis: Axis) -> None:
 
 
 def begin_at(ax: Axes, plot: Plot, y_axis: Axis, lying: bool) -> None:
-    """Lets the value axis begin where the axis says: at 0 when that is near, though no point lies there."""
-    if y_axis.names or y_axis.log or any(line.kind in ("gantt", "cell") for line in plot.lines):
+    """Lets the value axis begin where the axis says: at 0 (or below the shortest of logarithmic bars), though no point lies there."""
+    if y_axis.names or any(line.kind in ("gantt", "cell") for line in plot.lines):
         return
     low, high = ax.get_xlim() if lying else ax.get_ylim()
-    if low > y_axis.low:
-        ax.set_xlim(y_axis.low, high) if lying else ax.set_ylim(y_axis.low, high)
+    if low > y_axis.low or high < y_axis.high:
+        reach = (min(low, y_axis.low), max(high, y_axis.high))
+        ax.set_xlim(*reach) if lying else ax.set_ylim(*reach)
 
 
-def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, whole: bool) -> None:
-    """Names, or round numbers that are written alike. `whole`: the axis counts things, so there are no halves."""
+def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, rows: bool = False) -> None:
+    """Names, or round numbers that are written alike; `rows`: one for every row, as far as they fit."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
     one = getattr(ax, f"{which}axis")
@@ -54,7 +56,9 @@ def ticks(ax: Axes, which: Literal["x", "y"], axis: Axis, whole: bool) -> None:
         one.set_minor_locator(FixedLocator(shown) if shown else NullLocator())
         ax.tick_params(axis=which, which="minor", length=2.5, color="#888888")
     else:
-        one.set_major_locator(MaxNLocator(8, integer=whole, steps=[1, 2, 2.5, 5, 10]))
+        one.set_major_locator(MaxNLocator(8, integer=axis.whole, steps=[1, 2, 2.5, 5, 10]))
+    if rows and axis.high - axis.low < MOST_ROWS:
+        one.set_major_locator(FixedLocator(list(range(math.ceil(axis.low), math.floor(axis.high) + 1))))
     one.set_major_formatter(FuncFormatter(lambda value, _: tick_figure(value, axis)))
     one.set_minor_formatter(NullFormatter())
 
@@ -75,8 +79,15 @@ def _names(ax: Axes, which: Literal["x", "y"], axis: Axis) -> None:
     ax.grid(False, axis="x" if which == "x" else "y")
 
 
+def levels(ax: Axes, plot: Plot, lying: bool) -> None:
+    """Reference lines. They may widen the area, so they come before all that asks how wide it is."""
+    for each in plot.marks:
+        draw_level = ax.axvline if (each.get("axis", "x") == "x") != lying else ax.axhline
+        draw_level(float(each["at"]), color=MARK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=3.5)
+
+
 def mark(ax: Axes, plot: Plot, lying: bool) -> None:
-    """Reference lines; their labels stand outside the area, above it or at its right, where they cover nothing."""
+    """The labels of reference lines; they stand outside the area, above it or at its right, where they cover nothing."""
     across: list[tuple[float, float, str]] = []
     upward: list[tuple[float, float, str]] = []
     for each in plot.marks:
@@ -85,8 +96,6 @@ def mark(ax: Axes, plot: Plot, lying: bool) -> None:
         here = (at, ax.get_ylim()[0]) if upright else (ax.get_xlim()[0], at)
         spot = ax.transAxes.inverted().transform(ax.transData.transform(here))[0 if upright else 1]
         (across if upright else upward).append((float(spot), at, str(each.get("label", figure(at, 4)))))
-        draw_level = ax.axvline if upright else ax.axhline
-        draw_level(at, color=MARK, linewidth=1.2, linestyle=(0, (1, 1.5)), zorder=3.5)
     _above(ax, across)
     _beside(ax, upward)
 

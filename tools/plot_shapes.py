@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from tools.base import Line, Plot
@@ -18,12 +19,15 @@ HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo")
 INK = "#444444"
 MARKED_UP_TO = 12
 NUMBERED_BARS = 16
+LOOKS = 120
+HARDLY = 0.005
+"""Lines that are less than this share of the area apart look like one."""
 PAPER = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
 
 
-def curve(ax: Axes, plot: Plot, found: list[Point], number: int, lying: bool, x_axis: Axis) -> Any:
+def curve(ax: Axes, plot: Plot, every: list[list[Point]], number: int, lying: bool, x_axis: Axis, y_axis: Axis) -> Any:
     """A line, step or point set; dashed ones have hollow markers. A level over categories goes right across."""
-    line = plot.lines[number]
+    line, found = plot.lines[number], every[number]
     xs, ys = [point.x for point in found], [point.y for point in found]
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
     inside = "white" if line.dashed else colour
@@ -37,8 +41,9 @@ def curve(ax: Axes, plot: Plot, found: list[Point], number: int, lying: bool, x_
     if line.kind == "scatter":
         return ax.scatter(xs, ys, s=38, marker=marker, zorder=4, clip_on=False, edgecolors=colour, facecolors=inside)
     # Where lines coincide, the one below is thicker and all can be seen.
-    drawn, = ax.plot(xs, ys, color=colour, linewidth=1.9 + 1.5 * min(_covered(plot, number), 2), zorder=3 + 0.01 * number + line.dashed,
-                     linestyle=pattern, drawstyle="steps-post" if line.kind == "step" else "default")
+    wide = 1.9 + 1.5 * min(_covered(plot, every, number, x_axis, y_axis), 2)
+    drawn, = ax.plot(xs, ys, color=colour, linewidth=wide, zorder=3 + 0.01 * number + line.dashed, linestyle=pattern,
+                     drawstyle="steps-post" if line.kind == "step" else "default")
     look: dict[str, Any] = {"marker": marker, "markersize": 5, "markerfacecolor": inside}
     if len(found) == 1 or (2 < len(found) <= MARKED_UP_TO and line.kind == "line"):
         drawn.set(**look)
@@ -48,14 +53,35 @@ def curve(ax: Axes, plot: Plot, found: list[Point], number: int, lying: bool, x_
     return drawn
 
 
-def _covered(plot: Plot, number: int) -> int:
-    """How many later lines lie on this one for a quarter of its way or more."""
+def _covered(plot: Plot, every: list[list[Point]], number: int, x_axis: Axis, y_axis: Axis) -> int:
+    """How many later lines lie on this one for a third of its way or more, as far as the eye can tell."""
     line = plot.lines[number]
-    if line.dashed or line.kind not in ("line", "step"):
+    if line.dashed or line.kind not in ("line", "step") or not every[number]:
         return 0
-    own = set(zip(line.x, line.y, strict=True))
-    later = (each for each in plot.lines[number + 1:] if each.kind == line.kind and not each.dashed)
-    return sum(4 * len(own & set(zip(each.x, each.y, strict=True))) >= len(own) for each in later)
+    first, last = (x_axis.share(every[number][end].x) for end in (0, -1))
+    looks = [first + (last - first) * (n + 0.5) / LOOKS for n in range(LOOKS)]
+    own = _heights(every[number], line.kind == "step", looks, x_axis, y_axis)
+    later = (n for n, each in enumerate(plot.lines) if n > number and each.kind == line.kind and not each.dashed and every[n])
+    heights = (_heights(every[n], line.kind == "step", looks, x_axis, y_axis) for n in later)
+    return sum(3 * sum(a is not None and b is not None and abs(a - b) < HARDLY for a, b in zip(own, other, strict=True)) >= LOOKS
+               for other in heights)
+
+
+def _heights(found: list[Point], steps: bool, looks: list[float], x_axis: Axis, y_axis: Axis) -> list[float | None]:
+    """How high a line is, as a share of the area, at the places `looks` across it; None before it begins and after its end."""
+    xs, ys = [x_axis.share(point.x) for point in found], [y_axis.share(point.y) for point in found]
+    if xs != sorted(xs):
+        return [None] * len(looks)
+    heights: list[float | None] = []
+    for look in looks:
+        after = bisect_right(xs, look)
+        if not 0 < after < len(xs):
+            heights.append(None)
+        elif steps:
+            heights.append(ys[after - 1])
+        else:
+            heights.append(ys[after - 1] + (ys[after] - ys[after - 1]) * (look - xs[after - 1]) / (xs[after] - xs[after - 1]))
+    return heights
 
 
 def bars(ax: Axes, plot: Plot, found: list[list[Point]], number: int, lying: bool) -> Any:
@@ -112,7 +138,8 @@ def _inside(ax: Axes, plot: Plot, mine: list[Point], lying: bool) -> None:
 
 def gantt(ax: Axes, line: Line, found: list[Point], number: int, x_axis: Axis) -> Any:
     """Bars from start to end in their rows, with a note where it fits."""
-    look = _look(line, number)
+    # Waiting lies under work, so that its outline doesn't cover a short bar beside it.
+    look = {**_look(line, number), "zorder": 2 - 0.5 * line.dashed}
     ends = [point.x if point.end is None else point.end for point in found]
     drawn = ax.barh([point.y for point in found], [end - point.x for point, end in zip(found, ends, strict=True)], 0.7,
                     [point.x for point in found], **look)

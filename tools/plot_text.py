@@ -63,9 +63,9 @@ def _area(plot: Plot, lines: Lines, x_axis: Axis, y_axis: Axis, width: int, heig
     grid: Grid = [[" "] * columns for _ in range(height)]
     _draw_marks(plot, grid, x_axis, y_axis, gantt)
     # Dashed lines come last: their gaps show what they cover.
-    for number, (line, found) in sorted(enumerate(lines), key=lambda item: item[1][0].dashed):
-        cells = list(_cells(line, found, x_axis, y_axis, columns, height, gantt))
-        _draw(grid, cells, _character(number), number, line.dashed and not gantt, solid=gantt)
+    passing = [(number, line, list(dict.fromkeys(_cells(line, found, x_axis, y_axis, columns, height, gantt))))
+               for number, (line, found) in sorted(enumerate(lines), key=lambda item: item[1][0].dashed)]
+    _draw(grid, passing, gantt)
     for line, found in lines:
         if line.kind == "gantt":
             _notes(grid, found, x_axis, y_axis)
@@ -114,13 +114,26 @@ def _between(row: int, column: int, to_row: int, to_column: int) -> Iterator[tup
         yield (math.floor(row + (to_row - row) * step / steps + 0.5), math.floor(column + (to_column - column) * step / steps + 0.5))
 
 
-def _draw(grid: Grid, cells: list[tuple[int, int]], character: str, number: int, dashed: bool, solid: bool) -> None:
-    for step, (row, column) in enumerate(dict.fromkeys(cells)):
-        if dashed and step % 3 == 2:
+def _draw(grid: Grid, passing: list[tuple[int, Line, list[tuple[int, int]]]], gantt: bool) -> None:
+    """Writes each line's character into the cells it passes. Where lines coincide they take turns, else dashed ones have
+    gaps; a point that stands for itself is never hidden by a line; of bars the later ones are seen."""
+    owners: dict[tuple[int, int], list[int]] = {}
+    points = {cell for _, line, cells in passing if _stands_alone(line, cells) for cell in cells}
+    gaps = {(number, cell) for number, line, cells in passing if line.dashed for cell in cells[2::3]}
+    for number, line, cells in passing:
+        for cell in cells:
+            if gantt or cell not in points or _stands_alone(line, cells):
+                owners.setdefault(cell, []).append(number)
+    turns = list(range(len(grid)))
+    for (row, column), here in sorted(owners.items()):
+        if len(here) == 1 and (here[0], (row, column)) in gaps and not gantt and (row, column) not in points:
             continue
-        # Where two lines coincide they take turns; bars don't.
-        if grid[row][column] in " ┊┈" or solid or (column // 2 + number) % 2:
-            grid[row][column] = character
+        grid[row][column] = _character(here[-1] if gantt else here[turns[row] // 2 % len(here)])
+        turns[row] += len(here) > 1
+
+
+def _stands_alone(line: Line, cells: list[tuple[int, int]]) -> bool:
+    return line.kind in ("scatter", "bar", "cell") or len(cells) == 1
 
 
 def _draw_marks(plot: Plot, grid: Grid, x_axis: Axis, y_axis: Axis, down: bool) -> None:
@@ -151,19 +164,27 @@ def _row_labels(axis: Axis, height: int, down: bool) -> dict[int, str]:
 
 def _x_ticks(axis: Axis, gutter: int, columns: int) -> list[str]:
     """The rule under the area and the figures or names below it."""
+    wanted: list[tuple[float, str]] = []
     if axis.names:
         room = columns // len(axis.names)
         wanted = [(axis.share(n), _cut(name, max(room - 1, 3))) for n, name in enumerate(axis.names)]
-    else:
-        wanted = [(_bounded(axis.share(at)), tick_figure(at, axis)) for at in axis.ticks(max(2, columns // 11))]
+    for wide in () if axis.names else (7, 9, 11):
+        wanted = [(_bounded(axis.share(at)), tick_figure(at, axis)) for at in axis.ticks(max(2, columns // wide))]
+        if all(_start(*after, columns) - _start(*before, columns) > len(before[1]) + 1
+               for before, after in zip(wanted, wanted[1:], strict=False)):
+            break
     rule, text = ["─"] * columns, [" "] * (columns + 1)
     for share, label in wanted:
-        column = round(share * (columns - 1))
-        start = min(max(0, column - (len(label) // 2 if share else 0)), columns - len(label))
+        column, start = round(share * (columns - 1)), _start(share, label, columns)
         if all(character == " " for character in text[max(0, start - 1):start + len(label) + 1]):
             rule[column] = "┬"
             text[start:start + len(label)] = label
     return [f"{'':>{gutter}} └{''.join(rule)}", f"{'':>{gutter}}  {''.join(text)}"]
+
+
+def _start(share: float, label: str, columns: int) -> int:
+    """The column where a label begins that stands in the middle under its tick, or within the area."""
+    return min(max(0, round(share * (columns - 1)) - (len(label) // 2 if share else 0)), columns - len(label))
 
 
 def _table(plot: Plot, lines: Lines, x_axis: Axis, y_axis: Axis, width: int) -> list[str]:

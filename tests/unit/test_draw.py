@@ -227,3 +227,104 @@ def read(told: str) -> float:
         return float(told.replace(",", ""))
     sign, mantissa, power = scientific.groups()
     return float(f"{sign}{mantissa or 1}e{power.translate(str.maketrans('⁻⁰¹²³⁴⁵⁶⁷⁸⁹', '-0123456789'))}")
+
+
+# ---- what a reader must be able to see
+
+
+def area(told: str) -> list[str]:
+    return [re.split("[┤│]", row)[1] for row in told.splitlines() if re.search("[┤│]", row)]
+
+
+@pytest.mark.parametrize(("x", "y"), [([0, 9], [5, 5]), ([4, 4], [0, 9]), ([0, 9], [0, 9])], ids=["level", "upright", "slanting"])
+def test_text_lines_that_coincide_take_turns(x: list[float], y: list[float]) -> None:
+    lines = [Line(label=name, x=list(x), y=list(y), dashed=name == "c") for name in "abc"]
+    drawn = "".join(area(text_plot(plot(*lines, marks=[{"axis": axis, "at": at} for axis in "xy" for at in (0, 9)]))))
+    assert min(drawn.count(character) for character in "*o+") >= 4
+
+
+def test_a_text_point_is_never_hidden_by_a_line() -> None:
+    for last in (True, False):
+        lines = [Line(label="way", x=[0, 9], y=[0, 9]), Line(label="stop", x=[3, 6], y=[3, 6], kind="scatter")]
+        told = "".join(area(text_plot(plot(*(lines if last else lines[::-1])))))
+        assert told.count("o" if last else "*") == 2
+
+
+@pytest.mark.parametrize(("y", "log"), [([3, 10], False), ([0.9, 1.0], True)])
+def test_a_mark_beyond_the_data_stands_on_the_page_beside_its_line(y: list[float], log: bool, tmp_path: Path) -> None:
+    line = Line(label="a", x=["first", "second"], y=list(y), kind="scatter")
+    level = Line(label="b", x=["first", "second"], y=[1, 1], dashed=True)
+    save_plot(plot(line, level, log_y=log, marks=[{"axis": "y", "at": 20, "label": "far away"}]), tmp_path / "a.svg")
+    height = float(re.findall(r'height="([\d.]+)pt"', (tmp_path / "a.svg").read_text())[0])
+    where = text_places(tmp_path / "a.svg")
+    assert 0 < where["far away"][1] < height / 3 and where["time (s)"][1] > 2 * height / 3
+    assert where["a"][1] > where["time (s)"][1], "the legend lies under the axis"
+
+
+def text_places(path: Path) -> dict[str, tuple[float, float]]:
+    """Where each text of an SVG stands, in points from the left and from the top."""
+    found = {}
+    for each in ElementTree.parse(path).getroot().iter("{http://www.w3.org/2000/svg}text"):
+        moved = re.search(r"translate\(([-\d.]+) ([-\d.]+)\)", each.get("transform", ""))
+        x, y = moved.groups() if moved else (each.get("x", "0"), each.get("y", "0"))
+        found["".join(each.itertext())] = (float(x), float(y))
+    return found
+
+
+def test_a_legend_is_never_cut_at_the_page(tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    labels = ("LeastAllocated", "MostAllocated", "BalancedAllocation", "by measured usage (naive)")
+    save_plot(plot(*(Line(label=label, x=[0, 1], y=[0, n]) for n, label in enumerate(labels))), tmp_path / "a.png")
+    pixels = imread(tmp_path / "a.png")
+    assert (pixels[:, [0, 1, 2, -3, -2, -1], :3] > 0.98).all()
+
+
+def test_a_bar_of_nothing_on_a_logarithmic_axis_tells_its_figure(tmp_path: Path) -> None:
+    bars = plot(Line(label="lost", x=["one", "two", "three"], y=[500, 0, 60_000], kind="bar"), UP.model_copy(update={"x": [], "y": []}), log_y=True)
+    rows = [row for row in text_plot(bars).splitlines() if "│" in row]
+    assert rows[1].endswith(" 0") and "█" not in rows[1] and rows[0].count("█") > 3
+    save_plot(bars, tmp_path / "a.svg")
+    assert {"0", "500", "60,000"} <= set(svg_text(tmp_path / "a.svg").splitlines())
+
+
+def test_the_last_level_of_a_step_line_has_a_length() -> None:
+    stairs = plot(Line(label="stairs", x=[0, 1, 2], y=[0, 1, 2], kind="step"))
+    assert axes(stairs)[0].high > 2 and placed(stairs, *axes(stairs))[0][-1].x == axes(stairs)[0].high
+    assert area(text_plot(stairs))[0].count("*") >= 2
+    level = plot(Line(label="level", x=[0, 1, 2], y=[0, 1, 1], kind="step"))
+    assert axes(level)[0].high == 2
+    curve = plot(Line(label="curve", x=list(range(101)), y=list(range(101)), kind="step"))
+    assert axes(curve)[0].high == 100
+
+
+@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=9, unique=True), st.integers(1, 12))
+def test_an_axis_that_counts_has_no_halves(values: list[int], most: int) -> None:
+    axis = axes(plot(Line(label="n", x=list(range(len(values))), y=list(values))))[1]
+    assert axis.whole == any(abs(value) > 1 for value in values)
+    assert not axis.whole or all(tick.is_integer() for tick in axis.ticks(most))
+
+
+def test_bars_lie_when_their_figures_would_lie_on_each_other(tmp_path: Path) -> None:
+    for figures, lie in ((1, False), (60_002, True)):
+        drawn = plot(*(Line(label=f"l{n}", x=["p", "q", "r"], y=[figures] * 3, kind="bar") for n in range(4)))
+        save_plot(drawn, tmp_path / "a.svg")
+        where = text_places(tmp_path / "a.svg")
+        assert (abs(where["p"][0] - where["q"][0]) < 20) == lie
+
+
+def test_of_lines_that_look_like_one_the_lower_is_drawn_thicker(tmp_path: Path) -> None:
+    near = [Line(label="first", x=[0, 1, 2], y=[0, 1, 2]), Line(label="second", x=[0, 1.999], y=[0.001, 2])]
+    apart = [near[0], Line(label="second", x=[0, 2], y=[1, 0])]
+    widths = []
+    for lines in (near, apart):
+        save_plot(plot(*lines), tmp_path / "a.svg")
+        widths.append(set(re.findall(r"stroke: #0072b2; stroke-width: ([\d.]+)", (tmp_path / "a.svg").read_text())))
+    assert max(map(float, widths[0])) > max(map(float, widths[1]))
+
+
+def test_a_line_of_zeros_lies_at_the_foot_of_its_axis(tmp_path: Path) -> None:
+    zeros = plot(Line(label="lost", x=[0, 1, 2], y=[0, 0, 0]))
+    assert area(text_plot(zeros))[-1].count("*") > 20
+    save_plot(zeros, tmp_path / "a.svg")
+    assert not re.search(r"^-0|^0\.0", svg_text(tmp_path / "a.svg"), re.MULTILINE)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tools.base import Case, Tool, ToolError, ToolResult
 from tools.docs import example
 from tools.draw import text_plot
+from tools.plot_text import CHARACTERS, FILLS
 from tools.registry import load_tools
 
 TOOLS = list(load_tools())
@@ -72,6 +73,20 @@ def test_the_example_runs_and_its_values_are_finite_and_drawable(tools: list[Too
         assert_finite(tool, result)
         if result.plot is not None:
             assert result.plot.title in text_plot(result.plot, width=200)
+
+
+@every_group
+def test_a_picture_fits_the_terminal_and_every_line_of_it_is_seen(tools: list[Tool]) -> None:
+    for tool in tools:
+        plot = ran(tool.id).plot
+        if plot is None:
+            continue
+        told = text_plot(plot).splitlines()
+        assert len(plot.title) <= 72 and max(len(row) for row in told if "bars:" not in row) <= 72, tool.id
+        area = "".join(re.split("[┤│]", row, maxsplit=1)[1] for row in told if re.search("[┤│]", row))
+        for number, line in enumerate(plot.lines):
+            lies = line.kind == "bar" and any(isinstance(x, str) for x in line.x)
+            assert (FILLS if lies else CHARACTERS)[number] in area or not any(line.y), f"{tool.id} hides {line.label!r}"
 
 
 def reads_own_text(tool: Tool) -> bool:

@@ -460,7 +460,7 @@ def test_the_backlog_is_what_steps_in_time_give(policy: str, args: dict[str, Any
     assert values["stale_fraction"] * total == pytest.approx(slow["stale"], rel=0.02, abs=4)
 
 
-@given(rate=st.floats(1, 1e5), out=st.floats(1, 1e5), surge=st.floats(0, 1e4), after=st.floats(0, 1e5),
+@given(rate=st.floats(1, 1e5), out=st.floats(1, 1e5), surge=st.floats(0, 1e4, allow_subnormal=False), after=st.floats(0, 1e5),
        limit=st.integers(0, 10**7), policy=st.sampled_from(["unbounded", "drop", "block"]))
 def test_every_message_is_somewhere(rate: float, out: float, surge: float, after: float, limit: int,
                                     policy: str) -> None:

@@ -183,7 +183,7 @@ def ab_test(p: AbTest, seed: int) -> ToolResult:
                   x_label="looks (count)",
                   y_label="false positives (fraction)", lines=[
                       Line(label="stopped at the first p < alpha", x=list(looks), y=list(curve)),
-                      Line(label="alpha as hoped", x=list(looks), y=[p.alpha] * len(looks), dashed=True)]),
+                      Line(label="alpha as hoped (naive)", x=list(looks), y=[p.alpha] * len(looks), dashed=True)]),
         assumptions=["users are independent and split evenly", "looks come at equal steps of the sample",
                      "one metric and one variant: more of them need a correction"],
         warnings=warnings,

@@ -206,8 +206,8 @@ def _plot(p: AgentReliability) -> Plot:
     lines = [Line(label=label, x=columns["steps"], y=columns[key]) for key, label in labels.items()]
     lines.append(Line(label="accuracy of a step (naive)", x=columns["steps"], y=[p.p_step] * len(columns["steps"]),
                       dashed=True))
-    return Plot(title=f"Right {100 * p.p_step:.4g}% of the time a step isn't right {100 * p.p_step:.4g}% of the time in all",
-                x_label="steps", y_label="chance that all are right (fraction)", lines=lines)
+    return Plot(title=f"Steps right {100 * p.p_step:.4g}% of the time aren't all right {100 * p.p_step:.4g}% of the time",
+                x_label="steps (count)", y_label="chance that all are right (fraction)", lines=lines)
 
 
 def _warnings(p: AgentReliability) -> list[str]:

@@ -173,7 +173,9 @@ def hpa_replicas(p: HpaReplicas, seed: int) -> ToolResult:
     wanted = hpa_bounded(p.replicas, p.metric, p.target, p.tolerance, p.min_replicas, p.max_replicas)
     bare = hpa(p.replicas, p.metric, p.target)
     ratio = p.metric / p.target
-    ratios = [step / 50 for step in range(151)]
+    # Near the target, where tolerance tells; as far as the metric, up to three times.
+    widest = min(3.0, max(1.5, ratio, 1 + 2 * p.tolerance))
+    ratios = [widest * step / 300 for step in range(301)]
     return ToolResult(
         tool="hpa-replicas", values={"replicas": wanted, "without_tolerance": bare, "ratio": ratio},
         units={"replicas": "replicas", "without_tolerance": "replicas"}, naive={"replicas": bare},
@@ -182,11 +184,12 @@ def hpa_replicas(p: HpaReplicas, seed: int) -> ToolResult:
         + (f"; the bare formula gives {bare}." if bare != wanted else "."),
         formula="ceil(replicas * metric / target), unchanged if |metric/target - 1| <= tolerance, within min and max",
         plot=Plot(title=f"Within {p.tolerance:.0%} of the target the autoscaler stays at {p.replicas} replicas",
-                  x_label="metric / target (ratio)", y_label="replicas", lines=[
+                  x_label="metric / target (ratio)", y_label="replicas (count)", lines=[
             Line(label="with tolerance and bounds", kind="step", x=list(ratios), y=[
                 hpa_bounded(p.replicas, each, 1.0, p.tolerance, p.min_replicas, p.max_replicas) for each in ratios]),
-            Line(label="bare formula", kind="step", dashed=True, x=list(ratios),
-                 y=[hpa(p.replicas, each, 1.0) for each in ratios])]),
+            Line(label="bare formula (naive)", kind="step", dashed=True, x=list(ratios),
+                 y=[hpa(p.replicas, each, 1.0) for each in ratios])],
+                  marks=[{"axis": "x", "at": ratio, "label": f"this metric: {ratio:.3g}"}] if ratio <= widest else []),
         assumptions=["all pods are ready and report", "one metric (with several, the largest answer counts)"],
         warnings=["The answer is cut by min_replicas or max_replicas."] if wanted in (p.min_replicas, p.max_replicas)
         and wanted != bare else [],

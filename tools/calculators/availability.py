@@ -125,11 +125,11 @@ def availability(p: Availability, seed: int) -> ToolResult:
         + (f" One stage with independent failures would promise {naive:.6g}." if abs(naive - total) > 1e-12 else ""),
         formula="((1 - beta*(1-a)) * P[at least k of n work])^stages; downtime = (1-A) * 8760 h",
         plot=Plot(title="Replicas help as long as they fail apart",
-                  x_label="replicas", y_label="downtime (h/year)", log_y=True, lines=[
-            Line(label="independent failures", x=list(counts), y=[down**n * HOURS_PER_YEAR for n in counts]),
-            Line(label=f"{max(p.common_cause, 0.1):.0%} common cause", x=list(counts), dashed=True, y=[
+                  x_label="replicas (count)", y_label="downtime (h/year)", log_y=True, lines=[
+            Line(label=f"{max(p.common_cause, 0.1):.0%} common cause", x=list(counts), y=[
                 (1 - parallel_common_cause(p.availability, n, max(p.common_cause, 0.1))) * HOURS_PER_YEAR for n in counts]),
-        ]),
+            Line(label="independent failures (naive)", x=list(counts), dashed=True, y=[down**n * HOURS_PER_YEAR for n in counts]),
+        ], marks=[{"axis": "x", "at": p.replicas, "label": f"{p.replicas} replica{'s' if p.replicas > 1 else ''}"}]),
         assumptions=["a year has 365 days", "repair is instant to notice: availability is the long-run share of time"]
         + (["failures are independent"] if not p.common_cause else []),
         warnings=[] if p.common_cause or p.replicas == 1 else

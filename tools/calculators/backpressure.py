@@ -255,10 +255,11 @@ def _plot(p: Backpressure, course: Course, drain: float | None) -> Plot:
     if columns["buffered"] == columns["waiting_anywhere"]:
         del labels["waiting_anywhere"]
     lines = [Line(label=label, x=list(columns["second"]), y=list(columns[key])) for key, label in labels.items()]
-    lines.append(Line(label="over with the surge (naive)", dashed=True,
-                      x=[0.0, p.surge_s, p.surge_s, columns["second"][-1]], y=[0.0, course.peak, 0.0, 0.0]))
+    rise = [(second, held) for second, held in zip(columns["second"], columns["buffered"], strict=True) if second <= p.surge_s]
+    hoped = [*rise, (p.surge_s, 0.0), (columns["second"][-1], 0.0)]
+    lines.append(Line(label="over with the surge (naive)", dashed=True, x=[at for at, _ in hoped], y=[held for _, held in hoped]))
     after = "stays" if drain is None else f"takes {drain:,.4g} s more to drain"
-    return Plot(title=f"When the surge ends the backlog {after} ({p.policy})" if course.peak else "No surge that the consumer can't take",
+    return Plot(title=f"After the surge the backlog {after} ({p.policy})" if course.peak else "No surge that the consumer can't take",
                 x_label="time (s)", y_label="backlog (messages)", lines=lines,
                 marks=[{"axis": "x", "at": p.surge_s, "label": "surge ends"}])
 

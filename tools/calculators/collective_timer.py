@@ -92,7 +92,7 @@ def collective_timer(p: Collective, seed: int) -> ToolResult:
             Line(label=f"{p.operation}, {p.algorithm}", x=list(counts),
                  y=[_bandwidth_ms(p, n) + _latency_ms(p, n) for n in counts]),
             Line(label="bandwidth only", x=list(counts), y=[_bandwidth_ms(p, n) for n in counts]),
-            Line(label="proportional to ranks (wrong)", x=list(counts), y=[pair * n / 2 for n in counts], dashed=True),
+            Line(label="proportional to ranks (naive)", x=list(counts), y=[pair * n / 2 for n in counts], dashed=True),
         ]),
         assumptions=["every rank reaches the same bus bandwidth; the slowest link sets it",
                      "the tree moves 2(n-1)/n of the bytes like the ring",

@@ -224,7 +224,7 @@ def dag_retries(p: DagRetries, seed: int) -> ToolResult:
                   x_label="retries of each task (count)", y_label="chance of success (fraction)", lines=[
             Line(label=f"DAG of {p.tasks} tasks", x=list(counts),
                  y=[success(p.fail_rate, n, p.tasks)[1] for n in counts]),
-            Line(label="one task taken for the whole", x=list(counts), dashed=True,
+            Line(label="one task taken for the whole (naive)", x=list(counts), dashed=True,
                  y=[success(p.fail_rate, n, 1)[1] for n in counts])]),
         assumptions=["attempts fail independently, all tasks alike", "every task must succeed",
                      "waits are before Airflow's jitter of up to as much again (exponential only)"],

@@ -105,7 +105,7 @@ def _plot(p: DedupStore, keys: float) -> Plot:
     lines = [Line(label=f"{bits}-bit ids", x=list(counts),
                   y=[float(collision_probability(count, bits, 0.0)) for count in counts])
              for bits in chosen]
-    lines.append(Line(label=f"ids / 2^{p.id_bits} (expected)", dashed=True, x=list(counts),
+    lines.append(Line(label=f"ids / 2^{p.id_bits} (naive)", dashed=True, x=list(counts),
                       y=[min(count / math.exp2(p.id_bits), 1.0) for count in counts]))
     return Plot(title="Random ids collide long before their space is full", x_label="ids (keys)",
                 y_label="chance of a collision (fraction)", log_x=True, log_y=True, lines=lines,

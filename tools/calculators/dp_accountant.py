@@ -18,6 +18,7 @@ from tools.calculators.dp_sgd import (
     steps_within,
     tight_epsilon,
 )
+from tools.plot_axes import figure
 
 LEDGER_ROWS = 40
 MAX_STEPS = 10**7
@@ -207,14 +208,14 @@ def _plot(p: DpAccountant, run: Run) -> Plot:
              y=[tight_epsilon(run.curve, p.delta, each / p.epochs) for each in points]),
         Line(label="shuffled batches", x=list(points),
              y=[float(sgd_eps_shuffle(p.noise_multiplier, each, p.delta)) for each in points]),
-        Line(label="advanced composition", x=list(points), dashed=True,
+        Line(label="advanced composition (naive)", x=list(points), dashed=True,
              y=[float(sgd_eps_advanced(run.rate, p.noise_multiplier, max(1, round(each * per_epoch)), p.delta))
                 for each in points]),
     ]
     if run.epsilon["pld"]:
         lines.append(Line(label="privacy loss distribution", x=[p.epochs], y=[run.epsilon["pld"]], kind="scatter"))
     return Plot(title="One run, several epsilons: it depends on who counts", x_label="training (epochs)",
-                y_label=f"epsilon (at delta {p.delta:g})", log_y=True, lines=lines,
+                y_label=f"epsilon (at delta {figure(p.delta)})", log_y=True, lines=lines,
                 marks=[{"axis": "y", "at": p.budget_epsilon, "label": f"budget {p.budget_epsilon:g}"}])
 
 

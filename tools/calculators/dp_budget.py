@@ -117,7 +117,8 @@ def _series(p: PrivacyBudget) -> dict[str, list[Any]]:
 def _plot(p: PrivacyBudget) -> Plot:
     rows = _series(p)
     lines = [Line(label="basic composition", x=rows["releases"], y=rows["basic"]),
-             Line(label="advanced composition", x=rows["releases"], y=rows["advanced"], dashed=True)]
+             Line(label="advanced composition", x=rows["releases"], y=rows["advanced"]),
+             Line(label="each release by itself (naive)", x=rows["releases"], y=[p.epsilon] * len(rows["releases"]), dashed=True)]
     return Plot(title=f"Privacy loss adds up: releases of epsilon {p.epsilon:g}", x_label="releases (count)",
                 y_label="total epsilon", log_x=True, log_y=True,
                 lines=lines, marks=[{"axis": "y", "at": p.budget, "label": f"budget {p.budget:g}"}])

@@ -147,7 +147,7 @@ def gradient_accumulation(p: Accumulation, seed: int) -> ToolResult:
         plot=Plot(title="A mean of means gives the tokens of a short micro-batch more weight", x_label="micro-batch",
                   y_label="weight of a token (fraction)",
                   lines=[Line(label="token-weighted", kind="bar", x=list(named), y=[1 / total for _ in shown]),
-                         Line(label="mean of means (wrong)", kind="bar", dashed=True, x=list(named),
+                         Line(label="mean of means (naive)", kind="bar", dashed=True, x=list(named),
                               y=[1 / (count * p.tokens[n - 1]) for n in shown])]),
         assumptions=["losses are means over each micro-batch's tokens",
                      "no layer depends on the batch (batch norm would)"],

@@ -157,7 +157,8 @@ def node_score(p: NodeScore, seed: int) -> ToolResult:
             Line(label="MostAllocated", x=list(cores), y=[most_allocated([c, asked[1]], size, []) for c in cores]),
             Line(label="BalancedAllocation", x=list(cores),
                  y=[balanced_allocation([c, asked[1]], size) for c in cores]),
-            Line(label="by measured usage", x=list(cores), y=[by_usage] * len(cores), dashed=True)]),
+            Line(label="by measured usage (naive)", x=list(cores), y=[by_usage] * len(cores), dashed=True)],
+                  marks=[{"axis": "x", "at": asked[0], "label": f"requested with the pod: {asked[0]:g}"}]),
         assumptions=["CPU and memory weigh the same", "kube-scheduler itself works in whole numbers and rounds down"],
         warnings=[] if fits else ["The pod doesn't fit: NodeResourcesFit filters this node before any scoring."],
     )

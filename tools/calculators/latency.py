@@ -128,7 +128,7 @@ def latency_ladder(p: LatencyLadder, seed: int) -> ToolResult:
                   y_label="latency (ns)", log_y=True, lines=[
             Line(label="once", kind="bar", x=list(drawn), y=[ladder[name] for name in drawn],
                  notes=[_time(ladder[name]) for name in drawn]),
-            Line(label="with a µs/ms slip", kind="scatter", x=list(drawn), y=[ladder[name] * 1e3 for name in drawn],
+            Line(label="with a µs/ms slip (naive)", kind="scatter", x=list(drawn), y=[ladder[name] * 1e3 for name in drawn],
                  dashed=True)]),
         assumptions=["orders of magnitude of 2012, nothing measured here", "no queueing: a busy device takes longer",
                      "in parallel, each round takes as long as one operation"],

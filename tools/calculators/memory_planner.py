@@ -11,6 +11,8 @@ from tools.calculators.activations import Recompute, layer_bytes
 from tools.calculators.model_state import STATE_BYTES, Precision, sharded_bytes
 from tools.calculators.transformer_shape import usual_shape
 
+STAGES = ("0 (DDP)", "1", "2", "3 (FSDP)")
+
 
 class MemoryPlan(Params):
     params: float = param(7e9, ge=1e6, le=1e14, unit="parameters",
@@ -116,7 +118,7 @@ def memory_planner(p: MemoryPlan, seed: int) -> ToolResult:
     _check(p, shape[0])
     stages = [_parts(p, stage, shape) for stage in range(4)]
     mine = stages[_stage(p)]
-    naive = _naive(p, mine)
+    naive = _naive(p, mine, _stage(p))
     values = {
         "total_GB": mine.total, "fits": mine.total <= p.gpu_memory_GB, "headroom_GB": p.gpu_memory_GB - mine.total,
         "model_state_GB": mine.state, "unsharded_state_GB": stages[0].state, "weights_GB": mine.weights, "gradients_GB": mine.gradients,
@@ -179,26 +181,30 @@ def _activations(p: MemoryPlan, layers: int, hidden: int, heads: int) -> float:
     return (stored + working) * (2 if p.precision == "fp32" else 1) / 1e9
 
 
-def _naive(p: MemoryPlan, mine: Parts) -> dict[str, float]:
+def _naive(p: MemoryPlan, mine: Parts, stage: int) -> dict[str, float]:
     """What comes out when mixed precision halves the state and FSDP divides the activations too."""
     state = mine.state / 2 if p.precision.startswith("mixed") else mine.state
-    activations = mine.activations / p.dp if _stage(p) == 3 else mine.activations
+    activations = mine.activations / p.dp if stage == 3 else mine.activations
     return {"model_state_GB": state, "activations_GB": activations,
             "total_GB": state + activations + mine.gathered + mine.logits + mine.overhead}
 
 
 def _plot(p: MemoryPlan, stages: list[Parts]) -> Plot:
-    return Plot(title=f"ZeRO divides the model state, not the activations ({p.params / 1e9:.4g}B parameters, dp {p.dp:,})",
+    """Every ZeRO stage, and the chosen one as the misconceptions have it."""
+    mine = stages[_stage(p)]
+    hoped = _naive(p, mine, _stage(p))
+    shrunk = hoped["model_state_GB"] / mine.state
+
+    def bar(label: str, heights: list[float], hope: float) -> Line:
+        return Line(label=label, x=[*STAGES, f"{_stage(p)}, hoped (naive)"], y=[*heights, hope], kind="bar")
+
+    return Plot(title=f"ZeRO divides the state, not the activations ({p.params / 1e9:.4g}B parameters, dp {p.dp:,})",
                 x_label="ZeRO stage", y_label="memory (GB)", lines=[
-        _bar("weights", [each.weights + each.gathered for each in stages]),
-        _bar("gradients", [each.gradients for each in stages]),
-        _bar("optimizer", [each.optimizer for each in stages]),
-        _bar("activations and logits", [each.activations + each.logits for each in stages]),
+        bar("weights", [each.weights + each.gathered for each in stages], mine.weights * shrunk + mine.gathered),
+        bar("gradients", [each.gradients for each in stages], mine.gradients * shrunk),
+        bar("optimizer", [each.optimizer for each in stages], mine.optimizer * shrunk),
+        bar("activations and logits", [each.activations + each.logits for each in stages], hoped["activations_GB"] + mine.logits),
     ], stacked=True, marks=[{"axis": "y", "at": p.gpu_memory_GB, "label": f"GPU: {p.gpu_memory_GB:g} GB"}])
-
-
-def _bar(label: str, heights: list[float]) -> Line:
-    return Line(label=label, x=["0 (DDP)", "1", "2", "3 (FSDP)"], y=list(heights), kind="bar")
 
 
 def _gap(p: MemoryPlan, mine: Parts, naive: float) -> str:

@@ -90,7 +90,7 @@ def _plot(p: NearDuplicates) -> Plot:
     variants = [(p.bands, p.rows), (max(p.bands // 2, 1), p.rows * 2), (p.bands * 2, max(p.rows // 2, 1))]
     lines = [Line(label=f"{bands} bands of {rows}", x=list(grid), y=list(lsh_scurve(bands, rows, tuple(grid))))
              for bands, rows in dict.fromkeys(variants)]
-    lines.append(Line(label="a sharp threshold", x=list(grid), y=[float(each >= p.threshold) for each in grid],
+    lines.append(Line(label="a sharp threshold (naive)", x=list(grid), y=[float(each >= p.threshold) for each in grid],
                       kind="step", dashed=True))
     return Plot(title="Bands and rows set which pairs are compared at all", x_label="similarity of a pair (fraction)",
                 y_label="chance to become a candidate (fraction)", lines=lines)

@@ -182,7 +182,9 @@ def quorum(p: Quorum, seed: int) -> ToolResult:
             Line(label=f"majorities, R=W={n // 2 + 1}", x=list(times), y=[0.0] * len(times)),
             *([] if r == w == 1 else [Line(label="R=W=1", x=list(times), y=[
                 float(stale_probability_at(n, 1, 1, t, p.lag_ms)) for t in times])]),
-            Line(label="always fresh (naive)", x=list(times), y=[0.0] * len(times), dashed=True)]),
+            Line(label="always fresh (naive)", x=list(times), y=[0.0] * len(times), dashed=True)],
+                  marks=[{"axis": "x", "at": p.read_after_ms, "label": f"this read: {p.read_after_ms:g} ms"}]
+                  if 0 < p.read_after_ms <= times[-1] else []),
         assumptions=["replicas fail independently; a read asks R random ones, sloppy quorums and read repair aside",
                      f"each replica that misses the write gets it after {p.lag_ms:g} ms on average, exponentially",
                      f"{near} of the replicas are near the client ({p.near_ms:g} ms), the others far ({p.far_ms:g} ms)"],

@@ -147,7 +147,7 @@ def random_search(p: RandomSearch, seed: int) -> ToolResult:
             Line(label=f"grid, {p.important} of {p.dims} matter", x=list(counts), y=[
                 float(random_top(max(1, min(each, int(grid_distinct(each, p.dims)) ** p.important)), p.top))
                 for each in counts]),
-            Line(label="adding up chances", x=list(counts), y=[min(1.0, each * p.top) for each in counts], dashed=True),
+            Line(label="adding up chances (naive)", x=list(counts), y=[min(1.0, each * p.top) for each in counts], dashed=True),
         ], marks=[{"axis": "y", "at": p.confidence, "label": f"wanted: {p.confidence:g}"}]),
         assumptions=["draws are independent and uniform over the space searched",
                      "for the grid, settings of the important hyperparameters count as draws"],

@@ -203,8 +203,10 @@ def ray_speedup(p: RaySpeedup, seed: int) -> ToolResult:
                   log_y=True,
                   lines=[
             Line(label="with overhead", x=list(counts), y=[alone / took for took, alone in by_workers]),
-            Line(label="Amdahl alone", x=list(counts), y=[amdahl(p.serial_fraction, count) for count in counts]),
-            Line(label="one more worker, one more time", x=list(counts), y=list(counts), dashed=True)]),
+            *([Line(label="by Amdahl, without overhead", x=list(counts), y=[amdahl(p.serial_fraction, count) for count in counts])]
+              if p.serial_fraction else []),
+            Line(label="as many times as workers (naive)", x=list(counts), y=list(counts), dashed=True)],
+                  marks=[{"axis": "x", "at": p.workers, "label": f"{p.workers:,} worker{'s' if p.workers > 1 else ''}"}]),
         assumptions=["tasks are alike and independent",
                      "the overhead is spent on the worker; the driver submits in no time",
                      "results are small: no transfer, no spilling"],

@@ -139,7 +139,7 @@ def _plot(p: Serving, sizes: Sizes) -> Plot:
             Line(label="weights and KV cache", x=list(contexts),
                  y=[weights + sizes.token * each * p.batch / 1e9 for each in contexts]),
             Line(label="KV cache", x=list(contexts), y=[sizes.token * each * p.batch / 1e9 for each in contexts]),
-            Line(label="weights plus a fifth (wrong)", x=list(contexts), y=[weights * RULE_OF_THUMB for _ in contexts],
+            Line(label="weights plus a fifth (naive)", x=list(contexts), y=[weights * RULE_OF_THUMB for _ in contexts],
                  dashed=True)])
 
 

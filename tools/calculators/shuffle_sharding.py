@@ -161,9 +161,10 @@ def apf_shuffle_sharding(p: ShuffleSharding, seed: int) -> ToolResult:
         plot=Plot(title=f"A bigger hand isn't always safer: {p.queues} queues", x_label="hand size (queues)",
                   y_label="chance to be squished (fraction)",
                   log_y=True, lines=[
-                      Line(label=f"{count} elephant{'s' if count != 1 else ''}", x=list(hands),
-                           y=list(row), dashed=count == 1)
-                      for count, row in sorted(curve.items())],
+                      *(Line(label=f"{count} elephant{'s' if count != 1 else ''}", x=list(hands), y=list(row))
+                        for count, row in sorted(curve.items())),
+                      Line(label=f"{p.elephants} counted one by one (naive)", x=list(hands), dashed=True,
+                           y=[min(1.0, p.elephants / math.comb(p.queues, hand)) for hand in hands])],
                   marks=[{"axis": "x", "at": p.hand_size, "label": f"hand {p.hand_size}"}]),
         assumptions=["hands are random and independent", "elephants fill every queue of their hands",
                      "hands up to 24 are compared for the safest"],

@@ -202,7 +202,7 @@ def _plot(p: StateSizing) -> Plot:
 
     if not p.new_keys_per_day:
         slides = [p.window_s / n for n in sorted({1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0, copies}, reverse=True)]
-        return Plot(title=f"A short slide multiplies the state: windows of {p.window_s:g} s",
+        return Plot(title=f"A short slide multiplies the state: windows of {p.window_s:,g} s",
                     x_label="slide (s)", log_x=True,
                     log_y=True, y_label="state (GB)", marks=[{"axis": "x", "at": p.slide_s, "label": "this slide"}], lines=[
             Line(label="one copy a window", x=list(slides), y=[p.keys * each * p.window_s / slide for slide in slides]),

@@ -150,7 +150,7 @@ def traffic_sheet(p: TrafficSheet, seed: int) -> ToolResult:
         plot=Plot(title=f"Which assumption dominates: {names[0].replace('_', ' ') if names else 'none'}",
                   x_label="assumption",
                   y_label=_AXIS[p.tornado_of], log_y=values[p.tornado_of] > 0,
-                  marks=[{"axis": "y", "at": values[p.tornado_of], "label": f"as assumed: {_n(values[p.tornado_of])}"}],
+                  marks=[{"axis": "y", "at": values[p.tornado_of], "label": f"as assumed: {_n(values[p.tornado_of])} {_AXIS[p.tornado_of].rpartition('(')[2].rstrip(')')}"}],
                   lines=[Line(label="low end", kind="bar", x=list(told), y=[bar[2] for bar in bars]),
                          Line(label="high end", kind="bar", x=list(told), y=[bar[3] for bar in bars]),
                          Line(label=_NAIVE[p.tornado_of], x=list(told), y=[naive[p.tornado_of]] * len(names),

@@ -208,7 +208,7 @@ def _plot(p: TrainingRun, one_gpu_days: float, sparse: float) -> Plot:
                 x_label="GPUs", y_label="time (days)", log_x=True, log_y=True,
                 marks=[{"axis": "x", "at": p.gpus, "label": f"{p.gpus:,} GPUs"}], lines=[
         Line(label="at this utilisation", x=list(counts), y=[one_gpu_days / n for n in counts]),
-        Line(label="peak with sparsity (wrong)", x=list(counts), y=[fastest / n for n in counts], dashed=True),
+        Line(label="peak with sparsity (naive)", x=list(counts), y=[fastest / n for n in counts], dashed=True),
     ])
 
 

@@ -192,7 +192,8 @@ def link_transfer(p: LinkTransfer, seed: int) -> ToolResult:
             Line(label="8 bits a byte", x=[size / 1e9 for size in sizes],
                  y=[size / rate + p.rtt_ms / 2000 for size in sizes]),
             Line(label="bits taken for bytes (naive)", x=[size / 1e9 for size in sizes],
-                 y=[size / p.link_bits_per_s for size in sizes], dashed=True)]),
+                 y=[size / p.link_bits_per_s for size in sizes], dashed=True)],
+                  marks=[{"axis": "x", "at": p.size_bytes / 1e9, "label": f"this size: {p.size_bytes / 1e9:,.4g} GB"}]),
         assumptions=["decimal units; nothing else on the link", "headers only as far as efficiency says"],
         warnings=warnings,
     )

@@ -187,7 +187,7 @@ def _plot(p: AnnRecall, found: Searched, exact: float) -> Plot:
                 y_label="found (fraction)",
                 log_x=True, lines=[
         Line(label=f"recall@{p.k} against exact search", x=list(found.share), y=list(found.recall)),
-        Line(label="relevance of exact search: the most", x=[found.share[0], found.share[-1]],
+        Line(label="relevant among exact search's answers", x=[found.share[0], found.share[-1]],
              y=[exact, exact]),
         Line(label="a random share (naive)", x=list(found.share), y=list(found.share), dashed=True)],
         marks=[{"axis": "x", "at": found.compared / p.n, "label": f"nprobe {p.nprobe}"}])

@@ -221,7 +221,7 @@ def _plot(p: AnonymityLab, table: Table, quasi: list[int], sensitive: int) -> Pl
                     Line(label="attribute risk", x=x, y=[each.attribute for each in rows]),
                     Line(label="t of the worst class", x=x, y=[each.t for each in rows]),
                     Line(label="utility loss", x=x, y=[each.loss for each in rows]),
-                    Line(label="1/k, the supposed cap", x=x, dashed=True,
+                    Line(label="1/k, the supposed cap (naive)", x=x, dashed=True,
                          y=[1 / each.k if each.k else 0.0 for each in rows]),
                 ], marks=[{"axis": "x", "at": p.number_width, "label": f"width {p.number_width:g}"}])
 

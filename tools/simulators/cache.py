@@ -97,7 +97,7 @@ def cache(p: Cache, seed: int) -> ToolResult:
                   x_label="slots (items)", y_label="hit ratio (fraction)", log_x=True, lines=[
             Line(label="LRU (Che)", x=list(sizes), y=list(che)), Line(label="ideal", x=list(sizes), y=list(ideal)),
             Line(label=f"{p.policy} simulated", x=[min(p.slots, p.items)], y=[hit], kind="scatter"),
-            Line(label="80/20 taken as a hit ratio", x=[sizes[0], sizes[-1]], y=[0.8, 0.8], dashed=True)]),
+            Line(label="80/20 taken as a hit ratio (naive)", x=[sizes[0], sizes[-1]], y=[0.8, 0.8], dashed=True)]),
         assumptions=["each request is independent of the last; popularity doesn't change", "all items have one size",
                      "a miss fetches and fills at once"],
         warnings=_warnings(p, run),

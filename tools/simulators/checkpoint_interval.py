@@ -144,15 +144,15 @@ def _plot(grid: list[float], points: list[float], simulated: list[float | None],
           restart: float,
           best: float) -> Plot:
     seen = [(x, y) for x, y in zip(points, simulated, strict=True) if y is not None]
+    # Beyond all of the time an approximation says nothing.
+    first = [(x, y) for x in grid if (y := waste_first_order(cost, mtbf, x, restart)) <= 1] or [(best, 1.0)]
     return Plot(
         title="Too many checkpoints waste time, too few lose work",
         x_label="work between checkpoints (s)",
         y_label="time wasted (fraction)",
         log_x=True, marks=[{"axis": "x", "at": best, "label": f"optimum (Daly): {best:,.0f} s"}], lines=[
             Line(label="exact", x=list(grid), y=[waste_exact(cost, mtbf, each, restart) for each in grid]),
-            Line(label="first order", x=list(grid),
-                 y=[min(waste_first_order(cost, mtbf, each, restart), 1.0) for each in grid],
-                 dashed=True),
+            Line(label="first order (naive)", x=[x for x, _ in first], y=[y for _, y in first], dashed=True),
             Line(label="simulated failures", kind="scatter", x=[x for x, _ in seen], y=[y for _, y in seen])])
 
 

@@ -141,12 +141,13 @@ def _series(times: np.ndarray, states: list[State]) -> dict[str, list[float | st
 
 def _plot(seconds: np.ndarray, passed: np.ndarray, failed: np.ndarray, p: CircuitBreaker) -> Plot:
     lines = []
-    for label, counted, dashed in (("passed on", passed, False), ("refused", ~passed, False),
-                                   ("failed", passed & failed, False), ("failed without a breaker", failed, True)):
+    for label, counted, dashed in (("answered", passed & ~failed, False), ("refused at once", ~passed, False),
+                                   ("failed after a wait", passed & failed, False),
+                                   ("failed after a wait, without a breaker (naive)", failed, True)):
         edges = np.arange(61) * p.duration_s / 60
         counts = np.histogram(seconds[counted], edges)[0] * 60 / p.duration_s
         lines.append(Line(label=label, x=edges[:-1].tolist(), y=counts.tolist(), kind="step", dashed=dashed))
     return Plot(title="A breaker turns failing calls into quick refusals",
-                x_label="time (s)", y_label="calls/s", lines=lines, marks=[
-        {"axis": "x", "at": p.outage_start_s, "label": "outage"},
-        {"axis": "x", "at": p.outage_start_s + p.outage_s, "label": "recovered"}])
+                x_label="time (s)", y_label="calls (1/s)", lines=lines, marks=[
+        {"axis": "x", "at": p.outage_start_s, "label": "outage begins"},
+        {"axis": "x", "at": p.outage_start_s + p.outage_s, "label": "service is back"}])

@@ -163,7 +163,7 @@ def cold_start(p: ColdStart, seed: int) -> ToolResult:
         series={"impressions": list(steps)} | {name: column[0].tolist() for name, column in columns.items()},
         plot=Plot(title="Who never explores keeps losing clicks",
                   x_label="impressions (count)", y_label="regret so far (clicks)", lines=[
-            Line(label=name, x=list(steps), y=columns[name][0].tolist(),
+            Line(label=name + (" (naive)" if name == "raw-mean" else ""), x=list(steps), y=columns[name][0].tolist(),
                  dashed=name == "raw-mean") for name in POLICIES]),
         assumptions=[f"mean of {runs} runs", "true rates don't change",
                      "one item shown at a time, no position effects"],

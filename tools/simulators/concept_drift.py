@@ -287,9 +287,10 @@ def _moved(drifts: bool) -> str:
 
 def _plot(p: ConceptDrift, series: dict[str, list[Any]]) -> Plot:
     days = [float(day) for day in series["day"]]
+    unseen = " (naive)" if p.kind == "concept" else ""
     return Plot(title=f"What the monitors show ({p.kind} drift)", x_label="time (days)",
                 y_label="mean absolute error (target's unit)", lines=[
         Line(label="true loss", x=list(days), y=series["true_mae"]),
         Line(label="loss as labels arrive", x=[day + p.label_delay_days for day in days], y=series["true_mae"]),
-        Line(label="direct loss estimation, without labels", x=list(days), y=series["dle_mae"], dashed=True)],
+        Line(label="direct loss estimation, without labels" + unseen, x=list(days), y=series["dle_mae"], dashed=True)],
         marks=[{"axis": "x", "at": p.drift_day, "label": "drift"}])

@@ -144,7 +144,7 @@ def _plot(p: CrashLab, aborted: bool) -> Plot:
                         aborted).tally()[0]
                 for point in points]
         lines.append(Line(label=sink, x=list(points), y=list(rows)))
-    lines.append(Line(label="exactly once (expected)", x=[0, p.records], y=[p.records, p.records], dashed=True))
+    lines.append(Line(label="exactly once (naive)", x=[0, p.records], y=[p.records, p.records], dashed=True))
     return Plot(title="The sink decides whether a crash loses rows or doubles them", x_label="crash after (records)",
                 y_label="rows at the sink (count)",
                 lines=lines, marks=[{"axis": "x", "at": p.crash_after, "label": "this crash"}])

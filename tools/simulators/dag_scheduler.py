@@ -280,8 +280,8 @@ def _gantt(p: DagScheduler, plan: _Plan, run: _Run, linear: float) -> Plot:
                       x2=[began[name] / MINUTE_MS for name in waited]))
     return Plot(title=f"{len(plan.order)} tasks on {p.slots} slots ({p.priority} first), no failures",
                 x_label="time (min)", y_label="task", lines=lines,
-                marks=[{"axis": "x", "at": linear, "label": f"work divided by slots (naive): {linear:.4g}"},
-                       {"axis": "x", "at": _longest_min(plan), "label": f"critical path: {_longest_min(plan):.4g}"}])
+                marks=[{"axis": "x", "at": linear, "label": f"work divided by slots (naive): {linear:.4g} min"},
+                       {"axis": "x", "at": _longest_min(plan), "label": f"critical path: {_longest_min(plan):.4g} min"}])
 
 
 def _warnings(p: DagScheduler, plan: _Plan, values: dict[str, Any]) -> list[str]:

@@ -106,7 +106,7 @@ def failover(p: Failover, seed: int) -> ToolResult:
     """
     crash = round(p.crash_at_s * 1000)
     writes = _writes(p, seed)
-    survives = not (p.failure == "region" and p.replica_in == "same region")
+    survives = _survives(p)
     lost = _lost(p, writes, crash, survives)
     moments = np.linspace(0, crash, 201).astype(np.int64).tolist()
     curve = [writes.lost_at(moment, survives) for moment in moments]
@@ -127,7 +127,7 @@ def failover(p: Failover, seed: int) -> ToolResult:
         formula="async: lost = write rate * lag; sync: 0 while a copy survives; RTO = heartbeat * misses + election + "
                 "redirect; partition: + rate * minority share * min(partition, fence)",
         series={"crash_s": [moment / 1000 for moment in moments], "lost_writes": curve},
-        plot=_plot(p, seed, moments, survives),
+        plot=_plot(p, seed),
         assumptions=["writes are evenly spaced and equal", "the replica applies in order",
                      "a promoted replica's history wins"]
         + (["one replica in another region"] if p.replica_in == "other region" else []),
@@ -156,6 +156,10 @@ def _writes(p: Failover, seed: int) -> Writes:
     return Writes(arrived, acked, replicated)
 
 
+def _survives(p: Failover) -> bool:
+    return not (p.failure == "region" and p.replica_in == "same region")
+
+
 def _lost(p: Failover, writes: Writes, crash: int, survives: bool) -> int:
     if p.failure != "partition":
         return writes.lost_at(crash, survives)
@@ -168,17 +172,20 @@ def _lost(p: Failover, writes: Writes, crash: int, survives: bool) -> int:
     return lost + round(p.write_rps * p.minority_share * alone_s)
 
 
-def _plot(p: Failover, seed: int, moments: list[int], survives: bool) -> Plot:
+def _plot(p: Failover, seed: int) -> Plot:
+    """What each mode loses in each kind of failure; the replica stays where it is."""
+    named: dict[str, Literal["node", "region", "partition"]] = {
+        "primary": "node", f"region of {'both copies' if p.replica_in == 'same region' else 'the primary'}": "region",
+        "link (partition)": "partition"}
     lines = []
     for mode in ("async", "semi-sync", "sync"):
-        writes = _writes(p.model_copy(update={"mode": mode}), seed)
-        lines.append(Line(label=mode, x=[moment / 1000 for moment in moments],
-                          y=[writes.lost_at(moment, survives) for moment in moments]))
-    lines.append(Line(label="no loss (naive)", x=[moment / 1000 for moment in moments], y=[0] * len(moments),
-                      dashed=True))
-    return Plot(title="Acknowledged isn't safe: writes lost by replication mode", x_label="crash at (s)",
-                y_label="acknowledged writes lost (count)",
-                lines=lines)
+        arms = [p.model_copy(update={"mode": mode, "failure": failure}) for failure in named.values()]
+        writes = _writes(arms[0], seed)
+        lines.append(Line(label=mode + (" (chosen)" if mode == p.mode else ""), kind="bar", x=list(named), y=[
+            _lost(arm, writes, round(p.crash_at_s * 1000), _survives(arm)) for arm in arms]))
+    lines.append(Line(label="acknowledged is safe (naive)", kind="bar", x=list(named), y=[0] * len(named), dashed=True))
+    return Plot(title="Acknowledged isn't safe: writes lost by replication mode", x_label="what fails",
+                y_label="acknowledged writes lost (count)", log_y=True, lines=lines)
 
 
 def _warnings(p: Failover) -> list[str]:

@@ -10,6 +10,8 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, par
 from tools.calculators.federated import client_pulls, settle_rate
 
 SETTLED = 0.01
+OUT_OF_SIGHT = 1e-4
+"""The plot ends at this share of the first distance: what is nearer counts as there."""
 """Settled: the distance is this share of what it was at the start."""
 
 MAX_WORK = 4_000_000
@@ -185,24 +187,35 @@ def _first_near(p: FedAvgDrift, path: list[float], target: float) -> int | None:
 
 def _plot(p: FedAvgDrift, fleet: Fleet, path: list[float], seed: int) -> Plot:
     """Distance to the optimum by round, for the chosen steps, one step, a proximal term, and the hope."""
-    lines = [Line(label=f"{p.local_steps} local steps" + (f", mu {p.mu:g}" if p.mu else ""), **_distance(fleet, path))]
+    start = abs(p.start - fleet.optimum) or 1.0
+    least = start * OUT_OF_SIGHT
+    lines = [Line(label=f"{p.local_steps} local steps" + (f", mu {p.mu:g}" if p.mu else ""), **_distance(fleet, path, least))]
     rate = 1 - p.eta * math.fsum(fleet.a) / len(fleet.a)
     if abs(rate) < 1:
         far = p.start - fleet.optimum
         single = [fleet.optimum + far * rate**each for each in range(p.rounds + 1)]
         hope = [fleet.optimum + far * rate ** (each * p.local_steps) for each in range(p.rounds + 1)]
-        lines.append(Line(label="1 local step", **_distance(fleet, single)))
-        lines.append(Line(label="if local work were free (naive)", dashed=True, **_distance(fleet, hope)))
+        lines.append(Line(label="1 local step", **_distance(fleet, single, least)))
+        lines.append(Line(label="if local work were free (naive)", dashed=True, **_distance(fleet, hope, least)))
     mu = max(fleet.a) if not p.mu else 0.0
     if p.eta * (max(fleet.a) + mu) < 2:
         other = _path(p, fleet, client_pulls(fleet.a, p.eta, p.local_steps, mu), seed)
-        lines.append(Line(label=f"FedProx, mu {mu:g}" if mu else "without FedProx", **_distance(fleet, other)))
+        lines.append(Line(label=f"FedProx, mu {mu:g}" if mu else "without FedProx", **_distance(fleet, other, least)))
     return Plot(title="More local work settles away from the optimum", x_label="communication rounds (count)",
-                y_label="distance to the optimum (model's unit)", log_y=True, lines=lines)
+                y_label="distance to the optimum (model's unit)", log_y=True, lines=lines,
+                marks=[{"axis": "y", "at": start * SETTLED, "label": f"{SETTLED:.0%} of the start"}])
 
 
-def _distance(fleet: Fleet, path: list[float]) -> dict[str, Any]:
-    return {"x": list(range(len(path))), "y": [max(abs(each - fleet.optimum), 1e-9) for each in path]}
+def _distance(fleet: Fleet, path: list[float], least: float) -> dict[str, Any]:
+    """Rounds and distances until the distance falls below `least` for good: there the line leaves the picture."""
+    far = [abs(each - fleet.optimum) for each in path]
+    seen = max((n for n, each in enumerate(far) if each >= least), default=0)
+    x: list[float] = [float(n) for n in range(seen + 1)]
+    y = [max(each, least) for each in far[:seen + 1]]
+    if seen + 1 < len(far) and far[seen + 1] > 0 and least < far[seen]:
+        x.append(seen + math.log(far[seen] / least) / math.log(far[seen] / far[seen + 1]))
+        y.append(least)
+    return {"x": x, "y": y}
 
 
 def _warnings(p: FedAvgDrift, gap: float, fleet: Fleet) -> list[str]:

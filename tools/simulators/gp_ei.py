@@ -255,9 +255,11 @@ def _plot(p: GpEi, true: list[float], arms: dict[str, list[Search]],
                     y_label="expected improvement (loss)", marks=marks, lines=[
             Line(label="expected improvement", x=x, y=list(gain)),
             Line(label="next", kind="scatter", x=[X[peak]], y=[gain[peak]])])
-    labels = {"chosen": p.strategy, "top-k": "all batches by top-k", "single": "one at a time"}
+    labels = {"chosen": p.strategy, "top-k": "top-k (naive)", "single": "one at a time"}
     lines = []
     for name, runs in arms.items():
+        if name == "chosen" and p.strategy == "top-k":
+            continue  # the arm of top-k shows the same
         steps = range(len(runs[0].best))
         lines.append(Line(label=labels[name], kind="step", dashed=name == "top-k", x=[each + 1 for each in steps],
                           y=[_mean([run.best[each] for run in runs]) - min(true) for each in steps]))

@@ -192,7 +192,7 @@ def _gantt(p: HyperbandRace, race: Race) -> Plot:
     lines = []
     for level in sorted({each.level for each in shown}):
         jobs = [each for each in shown if each.level == level]
-        lines.append(Line(label=f"to {level:g} epochs", kind="gantt", x=[each.start_ms / 1000 for each in jobs],
+        lines.append(Line(label=f"to {level:g} epoch{'s' if level != 1 else ''}", kind="gantt", x=[each.start_ms / 1000 for each in jobs],
                           y=[each.worker for each in jobs], x2=[each.end_ms / 1000 for each in jobs]))
     return Plot(title=f"{p.strategy} on {p.workers} workers: who trains when",
                 x_label="time (s)", y_label="worker", lines=lines)

@@ -245,7 +245,7 @@ def _plot(p: Race, stream: arrivals.Arrivals, lanes: dict[str, Lane], window_ms:
     return Plot(title=f"\"{p.limit:,} per {p.window_s:g} s\" and what passes in a rolling {p.window_s:g} s",
                 x_label="time (s)",
                 y_label=f"passed in the last {p.window_s:g} s ({'requests' if p.cost == 1 else 'cost'})",
-                lines=lines, marks=[{"axis": "y", "at": p.limit, "label": f"limit {p.limit:,}"}])
+                lines=lines, marks=[{"axis": "y", "at": p.limit, "label": f"limit {p.limit:,} (naive: never more)"}])
 
 
 def _warnings(p: Race, stream: arrivals.Arrivals, lanes: dict[str, Lane]) -> list[str]:

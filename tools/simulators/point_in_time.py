@@ -170,9 +170,9 @@ def _plot(p: PointInTime, aucs: dict[str, float]) -> Plot:
         told = f"{join}{' (chosen)' if join == p.join else ''}: AUC {aucs[join]:.2f}"
         for name, row, leaked in list(zip(names, rows, leaks(at, events, rows, lag), strict=True))[:MAX_COLUMNS]:
             kind = "no value" if row < 0 else "leaked from the future" if leaked else "known at the label's time"
-            cells[kind].append((f"label at {name}", told, "none" if row < 0 else f"{values[row]:g}"))
-    return Plot(title=f"Joins that see the future promise more than serving reaches (AUC {aucs['ingested']:.2f})",
-                x_label="label, with the feature value joined to it", y_label="join, and the offline AUC it promises", lines=[
+            cells[kind].append((name, told, "none" if row < 0 else f"{values[row]:g}"))
+    return Plot(title=f"Joins that see the future promise more than serving's AUC of {aucs['ingested']:.2f}",
+                x_label="time of the label, with the feature value joined to it", y_label="join, and the offline AUC it promises", lines=[
         Line(label=label, kind="cell", dashed=label.startswith("leaked"), x=[cell[0] for cell in found], y=[cell[1] for cell in found],
              notes=[cell[2] for cell in found]) for label, found in cells.items() if found or label.startswith("leaked")])
 

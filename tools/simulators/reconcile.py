@@ -201,12 +201,30 @@ def _numbers(text: str, name: str) -> set[int]:
 
 
 def _plot(events: list[Event], level: History, bare: History, edge: History, horizon: int) -> Plot:
-    steps = [(0, 0)] + [(event.at_ms, event.count) for event in events if event.scale]
-    steps.append((horizon, steps[-1][1]))
-    lines = [Line(label="desired", kind="step", x=[at / 1_000 for at, _ in steps], y=[count for _, count in steps])]
-    named = (("level-triggered", level, False), ("level, no re-list", bare, False), ("edge-triggered (naive)", edge, True))
-    for label, history, dashed in named:
-        lines.append(Line(label=label, kind="step", dashed=dashed, x=[at / 1_000 for at in history.times_ms],
-                          y=[float(count) for count in history.pods]))
+    """A row for what is desired and one for each controller: how many pods there are, and when that is wrong."""
+    wanted = [(0, 0), *((event.at_ms, event.count) for event in events if event.scale)]
+    rows = {"level-triggered": level, "level, no re-list": bare, "edge-triggered (naive)": edge}
+    bars: dict[str, list[tuple[float, str, float, str]]] = {"desired": [], "as desired": [], "not as desired": []}
+    for at, end, count, _ in _stretches(wanted, wanted, horizon):
+        bars["desired"].append((at / 1_000, "desired", end / 1_000, f"{count:,}"))
+    for row, history in rows.items():
+        for at, end, count, right in _stretches(list(zip(history.times_ms, history.pods, strict=True)), wanted, horizon):
+            bars["as desired" if right else "not as desired"].append((at / 1_000, row, end / 1_000, f"{count:,}"))
     return Plot(title="Level-triggered with a re-list converges, whatever event is lost",
-                x_label="time (s)", y_label="pods (count)", lines=lines)
+                x_label="time (s); in the bars: pods", y_label="controller", lines=[
+        Line(label=label, kind="gantt", dashed=label.startswith("not"), x=[bar[0] for bar in found], y=[bar[1] for bar in found],
+             x2=[bar[2] for bar in found], notes=[bar[3] for bar in found]) for label, found in bars.items() if found])
+
+
+def _stretches(pods: list[tuple[int, int]], wanted: list[tuple[int, int]], horizon: int) -> list[tuple[int, int, int, bool]]:
+    """(start, end, pods, whether so many are desired) for each stretch of time in which neither number changes, in ms."""
+    moments = sorted({at for at, _ in pods + wanted if at < horizon} | {horizon})
+    have, want = dict(pods), dict(wanted)  # of changes at one moment the last counts
+    count = goal = 0
+    found: list[tuple[int, int, int, bool]] = []
+    for at, end in zip(moments, moments[1:], strict=False):
+        count, goal = have.get(at, count), want.get(at, goal)
+        if found and found[-1][2:] == (count, count == goal):
+            at = found.pop()[0]
+        found.append((at, end, count, count == goal))
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -139,7 +140,7 @@ def rolling_update(p: Rollout, seed: int) -> ToolResult:
         f"{flow['refused']:,.0f} went to pods that had stopped, {flow['not_started'] + flow['nowhere']:,.0f} to pods "
         f"that didn't serve yet (or none), {flow['in_flight']:,.0f} were cut off. If ready meant routed it would be 0.",
         formula="one for one: failed = rps * max(0, propagation - preStop)",
-        series=flow["series"], plot=_plot(p, flow["series"]),
+        series=flow["series"], plot=_plot(p, fleet),
         assumptions=["every proxy changes propagation_ms after the API", "a pod serves startup_s after it was made",
                      "terminating pods don't count towards max_surge", "no client retries"],
         warnings=["prestop_s isn't shorter than grace_s: the pod is killed in its preStop."]
@@ -216,12 +217,17 @@ def _flow(p: Rollout, fleet: Fleet) -> dict[str, Any]:
                        "failing_rps": np.where(routed > 0, (refused + early) * share, p.rps).tolist()}}
 
 
-def _plot(p: Rollout, series: dict[str, list[Any]]) -> Plot:
-    x: list[float | str] = series["time_s"]
-    ready, routed = ([pods / p.replicas for pods in series[key]] for key in ("ready", "routed"))
+def _plot(p: Rollout, fleet: Fleet) -> Plot:
+    """Requests that no pod served, summed up over the rollout, as set and with other preStop times."""
+    covering = p.propagation_ms / 1_000
+    arms = {"as set": p.prestop_s} | {label: prestop for label, prestop in (
+        ("without preStop", 0.0), (f"preStop of {covering:g} s", covering)) if prestop != p.prestop_s}
+    lines = []
+    for label, prestop in arms.items():
+        flow = _flow(p.model_copy(update={"prestop_s": prestop}), fleet)
+        moments = [*flow["series"]["time_s"], flow["span_s"]]
+        steps = [rate * (end - at) for rate, at, end in zip(flow["series"]["failing_rps"], moments, moments[1:], strict=False)]
+        lines.append(Line(label=label, x=moments, y=[round(each, 6) for each in accumulate([0.0, *steps])]))
+    lines.append(Line(label="ready means routed (naive)", x=[0.0, moments[-1]], y=[0.0, 0.0], dashed=True))
     return Plot(title="Ready isn't routed: requests that fail during a rollout",
-                x_label="time (s)", y_label="share (fraction)",
-                lines=[Line(label="pods ready, of those wanted (naive)", x=x, y=ready, kind="step", dashed=True),
-                       Line(label="pods routed, of those wanted", x=x, y=routed, kind="step"),
-                       Line(label="requests failing", x=x, y=[failing / p.rps if p.rps else 0.0 for failing in series["failing_rps"]],
-                            kind="step")])
+                x_label="time (s)", y_label="failed requests so far (count)", lines=lines)

@@ -12,6 +12,7 @@ PRIME = 2**127 - 1
 GENERATOR = 3
 MAX_WORDS = 20_000_000
 BINS = 16
+SHOWN_ENTRIES = 40
 
 
 class SecureAggregation(Params):
@@ -236,21 +237,19 @@ def _ints(vector: Any) -> list[int]:
 
 
 def _plot(p: SecureAggregation, client: Client, played: Round) -> Plot:
-    """Where the values of one update lie, plain and masked, and those of the sum."""
-    import numpy as np
+    """The first entries of one update, plain and masked, and of the sum, with and without recovery."""
+    shown = range(min(p.dim, SHOWN_ENTRIES))
 
-    def shares(vector: Any) -> list[float | str]:
-        counts = np.bincount((vector >> np.uint64(p.modulus_bits - 4)).astype(int), minlength=BINS)
-        return [float(each) for each in counts / vector.size]
+    def points(label: str, vector: Any, dashed: bool = False) -> Line:
+        # 0 has no place on a logarithmic axis; it is drawn at 1.
+        return Line(label=label, kind="scatter", dashed=dashed, x=[n + 1 for n in shown], y=[max(1, int(vector[n])) for n in shown])
 
-    x: list[float | str] = [each / BINS for each in range(BINS)]
-    lines = [Line(label="one client's update", x=x, y=shares(client.plain), kind="bar"),
-             Line(label="the same, masked", x=x, y=shares(client.masked), kind="bar"),
-             Line(label="sum without recovery (naive)", kind="scatter", x=x, y=shares(played.naive), dashed=True)]
+    lines = [points("one client's update", client.plain), points("the same, masked: what the server gets", client.masked)]
     if played.recovered is not None:
-        lines.append(Line(label="sum at the server", kind="scatter", x=x, y=shares(played.recovered)))
-    return Plot(title="Masks hide each update, the sum still shows", x_label=f"value (share of 2^{p.modulus_bits})",
-                y_label="share of entries (fraction)", lines=lines)
+        lines.append(points("sum at the server", played.recovered))
+    lines.append(points("sum without recovery (naive)", played.naive, dashed=True))
+    return Plot(title="Masks hide each update, the sum still shows", x_label="entry of the update (number)",
+                y_label=f"value (0 to 2^{p.modulus_bits}, logarithmic)", log_y=True, lines=lines)
 
 
 def _summary(p: SecureAggregation, exact: bool | None, naive_exact: bool, flat: float) -> str:

@@ -8,9 +8,10 @@ from typing import Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolResult, Value, param, tool
 from tools.calculators.latency_mix import LatencyMix, crossing, leaf_share
+from tools.plot_axes import figure
 
 MAX_DRAWS = 4_000_000
-LEAST_SHARE = 1e-5
+LEAST_SHARE = 5e-5
 """The plot shows shares down to this."""
 QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
 
@@ -114,7 +115,7 @@ def tail_lab(p: TailLab, seed: int) -> ToolResult:
         summary=_summary(p, slow_share, quantiles, values["extra_load"]),
         formula="slow = 1 - (1-p)^n; root P(>t) = 1 - (1-H(t))^n with H(t) = S(t) (c + (1-c) S(t-d)); hedge load = "
                 "S(d)",
-        series=_series(p, tails), plot=_plot(p, tails),
+        series=_series(p, tails), plot=_plot(p, tails, quantiles),
         assumptions=["leaves are independent of each other", "copies start on different servers of equal load",
                      "extra load slows nobody down"]
         + (["the tied copy that is cancelled in time costs nothing"] if p.strategy == "tied" else []),
@@ -210,24 +211,27 @@ def _series(p: TailLab, tails: dict[str, Callable[[float], float]]) -> dict[str,
         f"request_later_{name}": [_root(p, tail(t)) for t in times] for name, tail in tails.items()}
 
 
-def _plot(p: TailLab, tails: dict[str, Callable[[float], float]]) -> Plot:
+def _plot(p: TailLab, tails: dict[str, Callable[[float], float]], quantiles: dict[str, dict[str, float]]) -> Plot:
+    """Survival on logarithmic axes: where a line crosses a percentile's level lies that percentile."""
     columns = _series(p, tails)
-    labels = {"leaf_later": "one leaf (naive)", "request_later_plain": f"all {p.fan_out:,} leaves" if p.fan_out > 1 else "the request"}
+    leaf = {key: crossing(tails["plain"], 1 - q, p.fast_ms) for key, q in QUANTILES.items()}
+    told = {"leaf_later": ("one leaf (naive)", leaf),
+            "request_later_plain": (f"all {p.fan_out:,} leaves" if p.fan_out > 1 else "the request", quantiles["plain"])}
     if p.strategy != "none":
-        labels["request_later_chosen"] = "hedged" if p.strategy == "hedge" else "tied"
+        told["request_later_chosen"] = ("hedged" if p.strategy == "hedge" else "tied", quantiles["chosen"])
         if p.correlation:
-            labels["request_later_independent"] = "if slowness were independent (naive)"
+            told["request_later_independent"] = ("if slowness were independent (naive)", quantiles["independent"])
     lines = []
-    for key, label in labels.items():
+    for key, (label, found) in told.items():
         every = list(zip(columns["time_ms"], columns[key], strict=True))
         points = [(t, share) for t, share in every if share > LEAST_SHARE]
         points += [(t, LEAST_SHARE) for t, _ in every[len(points):len(points) + 1]]  # where it falls out of sight
-        lines.append(Line(label=label, x=[t for t, _ in points], y=[share for _, share in points],
-                          dashed="naive" in label))
-    return Plot(title=(f"Waiting for the slowest of {p.fan_out:,}" if p.fan_out > 1 else "One leaf") + ": how many requests are later",
-                x_label="latency (ms)",
-                y_label="later than that (fraction)", log_x=True,
-                log_y=True, lines=lines, marks=[{"axis": "y", "at": 0.001, "label": "p999"}])
+        summed = f"p50 {figure(found['p50_ms'], 3)} ms, p99 {figure(found['p99_ms'], 3)} ms"
+        lines.append(Line(label=f"{label}: {summed}", dashed="naive" in label, x=[t for t, _ in points], y=[share for _, share in points]))
+    return Plot(title=(f"Waiting for the slowest of {p.fan_out:,}" if p.fan_out > 1 else "One leaf") + ": how many requests take longer",
+                x_label="latency (ms)", y_label="requests that take longer (fraction)", log_x=True, log_y=True, lines=lines,
+                marks=[{"axis": "y", "at": round(1 - q, 6), "label": key.removesuffix("_ms").replace("p999", "p99.9")}
+                       for key, q in QUANTILES.items()])
 
 
 def _warnings(p: TailLab, values: dict[str, Value]) -> list[str]:

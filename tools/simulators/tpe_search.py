@@ -8,11 +8,14 @@ from typing import Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.calculators.random_search import best_quantile, random_top
+from tools.plot_axes import figure
 from tools.simulators.multifidelity import open_study
 
 MAX_TRIALS = 150
 NEAR = 0.05
 """Two trials of a batch this close (in a coordinate's range) count as one."""
+LEAST_LOSS = 1e-6
+"""The plot shows no smaller ones."""
 
 
 class TpeSearch(Params):
@@ -70,6 +73,9 @@ def tpe_search(p: TpeSearch, seed: int) -> ToolResult:
     chance = [_random(p, seed, each) for each in range(p.repeats)]
     careless = other if p.constant_liar else chosen
     label = "with" if p.constant_liar else "without"
+    liars = {f"TPE {label} liar": chosen, f"TPE {'without' if p.constant_liar else 'with'} liar": other}
+    arms = {name + (" (naive)" if group is careless else ""): group for name, group in liars.items()} | {"random": chance}
+    curves = {name: [math.fsum(arm.best[each] for arm in group) / len(group) for each in range(p.trials)] for name, group in arms.items()}
     return ToolResult(
         tool="tpe-search",
         values={"regret": _end(chosen), "random_regret": _end(chance), "crowded": _crowd(chosen), "trials": p.trials,
@@ -84,12 +90,12 @@ def tpe_search(p: TpeSearch, seed: int) -> ToolResult:
         formula="sample x where l(x) / g(x) is highest: densities of good and bad trials",
         series={"trial": list(range(1, p.trials + 1)), "loss": chosen[0].losses, "best": chosen[0].best,
                 **{f"x{each}": [point[each] for point in chosen[0].points] for each in range(p.dims)}},
-        plot=Plot(title=f"TPE with {p.workers} workers at a time against random search", x_label="trials (count)",
-                  y_label="best loss less optimum (loss)", log_y=True, lines=[
+        plot=Plot(title=f"TPE with {p.workers} worker{'s at a time' if p.workers > 1 else ''} against random search",
+                  x_label="trials (count)", y_label="best loss less optimum (loss)", log_y=True, lines=[
             Line(label=name, kind="step", dashed=group is careless, x=list(range(1, p.trials + 1)), y=[
-                max(1e-9, math.fsum(arm.best[each] for arm in group) / len(group)) for each in range(p.trials)])
-            for name, group in ((f"TPE {label} liar", chosen),
-                                (f"TPE {'without' if p.constant_liar else 'with'} liar", other), ("random", chance))]),
+                max(LEAST_LOSS, mean) for mean in curves[name]])
+            for name, group in arms.items()], marks=[{"axis": "y", "at": LEAST_LOSS, "label": f"{figure(LEAST_LOSS)} or less"}]
+            if any(curve[-1] < LEAST_LOSS for curve in curves.values()) else []),
         assumptions=["trials of a batch end together",
                      f"searches averaged: {p.repeats}; the series show the first"],
         warnings=_warnings(p),

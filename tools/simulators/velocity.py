@@ -184,9 +184,8 @@ def _plot(p: Velocity, counts: Counts) -> Plot:
     step = max(1, len(counts.times) // 600)
     seconds: list[float | str] = [float(each) for each in (counts.times / 1000)[::step]]
     columns = (("exact", counts.exact, False), (f"{p.buckets} buckets", counts.bucketed, False),
-               (f"{p.lag_s:g} s late", counts.lagging, False),
-               ("threshold", np.full(len(counts.times), p.threshold), True))
+               (f"{p.lag_s:g} s late, taken for exact (naive)", counts.lagging, True))
     return Plot(title="The check counts what its window and its lag let it see", x_label="time (s)",
                 y_label="transactions in the window (count)", lines=[
-        Line(label=label, x=seconds, y=column[::step].tolist(), kind="line" if dashed else "step", dashed=dashed)
-        for label, column, dashed in columns])
+        Line(label=label, x=seconds, y=column[::step].tolist(), kind="step", dashed=dashed) for label, column, dashed in columns],
+        marks=[{"axis": "y", "at": p.threshold, "label": f"threshold {p.threshold:,}"}])
