@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.fields import FieldInfo
 
 _CONTAINERS = (list, tuple, dict)
+_NUMBERS = re.compile(r"(?:-?[\d.]+(?:[eE][+-]?\d+)?\s*)+")
 
 
 def natural(params: type[BaseModel], args: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,14 +156,16 @@ def _read(text: str, kinds: set[Any], nested: bool) -> Any:
         told = None
     if isinstance(told, list | dict):
         return told
-    parts = [part for part in re.split(r"[,;\s]+", text.strip().strip("[](){}")) if part]
+    inside = text.strip().strip("[](){}")
+    by = r"[,;\n]" if re.search(r"[,;\n]", inside) or not _NUMBERS.fullmatch(inside) else r"\s+"
+    parts = [part.strip() for part in re.split(by, inside) if part.strip()]
     single = len(parts) == 1 and bool(kinds & {int, float})
     return text if dict in kinds or nested or single or not parts else parts
 
 
 def as_rows(rows: Sequence[Any], columns: Sequence[Sequence[str]]) -> list[Any]:
-    """Rows that are mappings as lists in the order of `columns`, each of which may go by several names; a column that a row
-    doesn't have is None at the end cut off. Other rows stay, and so does a mapping with a name that no column has."""
+    """Rows that are mappings as lists in the order of `columns`, each of which may go by several names: None for a column
+    that a row doesn't have, nothing at its end. Other rows stay, and so does a mapping with a name that no column has."""
     return [_row(row, columns) if isinstance(row, Mapping) else row for row in rows]
 
 
