@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
+from tools.forms import chosen, natural
+
 Value = float | int | bool | str | None | list[Any] | dict[str, Any]
 Kind = Literal["calculator", "simulator", "formula"]
 
@@ -37,6 +39,18 @@ def param(default: Any = ..., *, unit: str = "", words: Sequence[str] = (), help
     5.0
     """
     return Field(default, description=help or None, json_schema_extra={"unit": unit, "words": list(words)}, **limits)
+
+
+def outputs(**labels: str) -> Any:
+    """The parameter `out` of a formula with several outputs: a regular expression by each, in their order. Naming some of them
+    gives those; whatever names none or all gives all.
+
+    >>> outputs(basic="basic", advanced="advanced").description
+    'which outputs: basic, advanced; all if none is named'
+    """
+    named = ", ".join(label.replace("_", " ") for label in labels)
+    return Field("", description=f"which outputs: {named}; all if none is named", max_length=200,
+                 json_schema_extra={"unit": "", "words": [], "outputs": dict(labels)})
 
 
 class Line(BaseModel):
@@ -144,7 +158,7 @@ class Tool:
     def validate(self, args: Mapping[str, Any]) -> Params:
         """Checked parameters. Raises ToolError, one sentence that names the parameter and its range."""
         try:
-            return self.params.model_validate(_flushed(dict(args)))
+            return self.params.model_validate(_flushed(natural(self.params, args)))
         except ValidationError as error:
             raise ToolError(_one_sentence(self, error)) from None
 
@@ -165,6 +179,9 @@ class Tool:
         if self.kind == "formula":
             given = {name: getattr(checked, name) for name in type(checked).model_fields}
             outcome = self.function(**given)
+            extra = type(checked).model_fields["out"].json_schema_extra if "out" in given else None
+            if isinstance(extra, dict) and isinstance(labels := extra.get("outputs"), dict):
+                outcome = chosen(given["out"], {name: str(label) for name, label in labels.items()}, outcome)
             values = outcome if isinstance(outcome, dict) else {"result": outcome}
             return ToolResult(tool=self.id, values=values, units={"result": self.unit} if self.unit else {},
                               summary=_formula_summary(self, values))

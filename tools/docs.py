@@ -45,9 +45,10 @@ tools.get("avail.series").run({{"a": 0.999, "n": 5}}).values["result"]  # 0.9950
 
 `run(args, seed=0)` checks the arguments and returns a `ToolResult`: `values` with `units` by the same names, a `summary` in words, `naive`
 (what the common misconception would give), the `formula`, `series`, a `plot` that `tools.draw` turns into SVG, PNG or text, `assumptions`
-and `warnings`. The same arguments and seed give the same bytes, except where a tool says that it measures this machine. What can't be
-computed raises `tools.base.ToolError`, one sentence for a reader. `tools.executor.WorkerExecutor` runs simulators in a process of
-their own with limits on time and memory:
+and `warnings`. A list may be text (`"1, 2"`), rows and shares may carry names, None is the default; `out` picks some of several outputs.
+The same arguments and seed give the same bytes, except where a tool says that it measures this machine. What can't be computed raises
+`tools.base.ToolError`, one sentence for a reader. `tools.executor.WorkerExecutor` runs simulators in a process of their own with limits
+on time and memory:
 
 ```python
 from pathlib import Path

@@ -952,7 +952,7 @@ def test_a_run_in_the_corners_is_quick_and_finite(tool: Tool, args: dict[str, An
     (event_time.event_time, {"window": "sliding", "slide_s": 11}),
     (event_time.event_time, {"source": "generated", "rate_per_s": 1e5}),
     (event_time.event_time, {"window": "sliding", "size_s": 1e7, "slide_s": 0.001}),
-    (stream_windows.tumbling10s, {"events_ms": [2**70]}), (stream_windows.tumbling10s, {"events_ms": []}),
+    (stream_windows.tumbling10s, {"events_ms": [2**70]}), (stream_windows.watermark, {"events_ms": []}),
     (stream_windows.tumbling, {"events_ms": list(range(200_000)), "size_ms": 1}),
     (stream_windows.watermark_min, {"inputs": [1, 2], "idle": [True]}),
     (stream_windows.sliding_copies, {"size_s": 1, "slide_s": 2}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.calculators.transformer_shape import require_shape
 
 Recompute = Literal["none", "selective", "full"]
@@ -39,7 +39,8 @@ _GPT3: dict[str, int] = {"s": 2048, "b": 1, "h": 12288, "a": 96, "t": 8}
     Case(_GPT3, {"result": [2868903936, 578813952, 358612992, 106954752, 50331648]}, source="arXiv 2205.05198 table 2"),
 ])
 def bytes_per_layer(s: int = param(**_S), b: int = param(**_B), h: int = param(**_H), a: int = param(**_HEADS),
-                    t: int = param(1, **_T), out: str = param("", max_length=200)) -> list[float]:
+                    t: int = param(1, **_T), out: str = outputs(none="^no", TP=r"^t(ensor )?p(arallel\w*)?$",
+                    TP_SP="sp|sequence", selective="selective", full="full")) -> list[float]:
     """Bytes of activations per layer: [no parallelism, TP, TP + sequence parallelism, + selective recomputation, full].
 
     The first is for one GPU (t = 1); full recomputation keeps 2sbh, the layer's input.
@@ -70,7 +71,7 @@ def layer_GB(s: int = param(**_S), b: int = param(**_B), h: int = param(**_H), a
 ])
 def selective(s: int = param(2048, **_S), h: int | None = param(None, **_H), a: int | None = param(None, **_HEADS),
               model: str = param("", max_length=100, words=["model"]),
-              out: str = param("", max_length=200)) -> list[float]:
+              out: str = outputs(scores="5as", memory_saved="memory|saved", FLOP_overhead="flop|overhead")) -> list[float]:
     """Selective recomputation: [5as/h, share of activation memory saved, extra FLOPs s/(6h)].
 
     Give h and a, or a model whose shape is known. The paper prints 2.7% and 1.6% where the formula gives 2.78% and

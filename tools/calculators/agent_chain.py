@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 
 TAU = "S. Yao et al., tau-bench, 2024 (pass^k)"
 CODEX = "M. Chen et al., Evaluating Large Language Models Trained on Code, 2021 (pass@k)"
@@ -192,8 +192,10 @@ def all_tries(p: float = param(**_TASK), k: int = param(**_K)) -> float:
 @formula("agent.pass_hat_k", unit="fraction", words=["pass^k"], cases=[
     Case({"p": 0.6, "k": 8, "out": "pass^8, pass@8"}, {"result": [0.016796, 0.999345]}, abs=1e-6,
          source="p^k and 1 - (1-p)^k"),
-    Case({"p": 0.9, "k": 4}, {"result": [0.6561, 0.9999]}, rel=1e-9, source="p^k and 1 - (1-p)^k")])
-def pass_hat_k(p: float = param(**_TASK), k: int = param(**_K), out: str = param("", max_length=200)) -> list[float]:
+    Case({"p": 0.9, "k": 4}, {"result": [0.6561, 0.9999]}, rel=1e-9, source="p^k and 1 - (1-p)^k"),
+    Case({"p": 0.9, "k": 4, "out": "pass@4"}, {"result": 0.9999}, rel=1e-9, source="1 - (1-p)^k")])
+def pass_hat_k(p: float = param(**_TASK), k: int = param(**_K),
+               out: str = outputs(pass_hat_k=r"pass\^|hat|all", pass_at_k="pass@|at.?k|one|any")) -> list[float]:
     """Chance that all of k tries succeed (pass^k, reliability) and that at least one does (pass@k, luck)."""
     return [p**k, -math.expm1(k * math.log1p(-p)) if p < 1 else 1.0]
 

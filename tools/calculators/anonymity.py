@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.calculators.plain_tables import Cells, Rows
 
 _ROWS = param(min_length=1, max_length=100_000, words=["rows", "records", "quasi-identifiers"])
@@ -19,6 +20,8 @@ _TABLE = param(min_length=1, max_length=100_000, words=["table", "values in the 
 _P = param(min_length=1, max_length=100_000, words=["p", "distribution", "shares", "counts"])
 _Q = param(min_length=1, max_length=100_000, words=["q", "distribution of the table", "overall"])
 _SIZES = param(min_length=1, max_length=100_000, words=["class sizes", "sizes", "equivalence classes", "classes", "groups"])
+
+_AMOUNT = re.compile(r"[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?)\s*([kKmM]?)")
 
 SALARIES = [3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000, 10_000, 11_000]
 """The sensitive column of the example in Li, Li & Venkatasubramanian, ICDE 2007."""
@@ -63,7 +66,7 @@ def entropy_l(p: list[float] = _P) -> float:
     Case({"classes": [["flu", "cancer"], ["flu", "flu", "flu"]]}, {"result": [1, 1.0]}, source="worst class"),
 ])
 def table_l(
-    classes: Rows = _ROWS, out: str = param("", max_length=200),
+    classes: Rows = _ROWS, out: str = outputs(distinct="distinct", entropy="entropy"),
 ) -> list[float]:
     """l of a table given its classes' sensitive values: [distinct, entropy], each of the worst class."""
     counts = [Counter(each) for each in classes]
@@ -118,9 +121,16 @@ def t_equal(p: list[float] = _P, q: list[float] = _Q) -> float:
          source="Li, Li & Venkatasubramanian, ICDE 2007"),
     Case({"values": [6_000, 8_000, 11_000], "table": SALARIES}, {"result": 0.167}, abs=5e-4,
          source="Li, Li & Venkatasubramanian, ICDE 2007"),
+    Case({"values": ["3K", "4K", "5K"], "table": [f"{each // 1000}K" for each in SALARIES]}, {"result": 0.375}, rel=1e-12,
+         source="the same salaries as text"),
+    Case({"values": ["flu", "flu"], "table": ["flu", "flu", "cancer", "cancer"]}, {"result": 0.5}, rel=1e-12, source="by hand"),
 ])
 def t_closeness(values: Cells = _CLASS, table: Cells = _TABLE) -> float:
-    """The t of one class: distance of its sensitive values from the whole table's (ordered when all are numbers)."""
+    """The t of one class: distance of its sensitive values from the whole table's (ordered when all are numbers, or
+    text such as 3K and $4,000)."""
+    amounts: Cells = [_amount(each) for each in (*values, *table)]
+    if None not in amounts:
+        values, table = amounts[:len(values)], amounts[len(values):]
     domain = list(dict.fromkeys(table))
     ordered = all(isinstance(each, int | float) and not isinstance(each, bool) for each in domain)
     if ordered:
@@ -135,7 +145,7 @@ def t_closeness(values: Cells = _CLASS, table: Cells = _TABLE) -> float:
 @formula("anon.prosecutor_risk", unit="fraction", words=["prosecutor risk", "re-identification risk", "picks the right record"], cases=[
     Case({"sizes": [1, 4, 5]}, {"result": [1.0, 0.3]}, rel=1e-12, source="largest 1/size; classes / records"),
 ], asks=[Ask("Equivalence classes of sizes 4, 5 and 11: how high is the prosecutor risk?", "result", 0.25)])
-def prosecutor_risk(sizes: list[int] = _SIZES, out: str = param("", max_length=200)) -> list[float]:
+def prosecutor_risk(sizes: list[int] = _SIZES, out: str = outputs(worst="worst|max|highest", mean="mean|average")) -> list[float]:
     """Chance that who knows a person's quasi-identifiers picks the right record: [worst class, mean over records]."""
     if min(sizes) < 1:
         raise ToolError("anon.prosecutor_risk: a class has at least one record.")
@@ -224,3 +234,11 @@ class Reference:
         cross = bisect_right(self._below, level, start, end)
         low = level * (cross - start) - (self._sums[cross] - self._sums[start])
         return low + self._sums[end] - self._sums[cross] - level * (end - cross)
+
+
+def _amount(value: Any) -> float | None:
+    """A number, or one written as text such as "3K" or "$4,000"; None for anything else."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    found = _AMOUNT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return float(found[1].replace(",", "")) * {"": 1, "k": 1e3, "m": 1e6}[found[2].lower()] if found else None

@@ -62,9 +62,10 @@ def parallel_common_cause(
 @formula("avail.k_of_n", unit="fraction", cases=[
     Case({"k": 2, "n": 3, "a": 0.99}, {"result": 0.999702}, rel=1e-7, source="binomial"),
     Case({"k": 3, "n": 5, "a": 0.99}, {"result": 0.99999015}, rel=1e-8, source="binomial (quorum)"),
+    Case({"k": 0, "n": 3, "a": 0.9}, {"result": 1.0}, rel=1e-12, source="none is needed"),
 ])
 def k_of_n(
-    k: int = param(ge=1, le=1_000, unit="replicas"), n: int = param(ge=1, le=1_000, unit="replicas"),
+    k: int = param(ge=0, le=1_000, unit="replicas"), n: int = param(ge=1, le=1_000, unit="replicas"),
     a: float = param(**_A),
 ) -> float:
     """Availability of a group of n independent members of which at least k must work."""

@@ -13,6 +13,9 @@ from tools.base import Ask, Case, ToolError, formula, param
 State = Literal["closed", "open", "half-open"]
 PYBREAKER = "run against pybreaker: the fail_max-th failure trips; one call passes after the reset timeout"
 
+_FAILED = ("f", "fail", "failed", "failure", "error", "err", "timeout", "false")
+_TIMED = re.compile(rf"(?:(?P<at>\d{{1,12}}(?:\.\d+)?):)?(?P<how>{'|'.join(_FAILED)}|s|ok|success|succeeded|pass|true)", re.IGNORECASE)
+
 _MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
                         "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold"]}
 
@@ -138,21 +141,37 @@ def probes(
     Case({"outcomes": "FFFFSFFFF", "fail_max": 5, "interval_s": 1, "reset_s": 60},
          {"through": 9, "refused": 0, "state": "closed", "trips": 0}, source="a success starts the count again"),
     Case({"outcomes": "FFFSSS", "fail_max": 3, "interval_s": 30, "reset_s": 60},
-         {"through": 5, "refused": 1, "state": "closed", "trips": 1}, source="by hand: trial at 120 s succeeds")])
+         {"through": 5, "refused": 1, "state": "closed", "trips": 1}, source="by hand: trial at 120 s succeeds"),
+    Case({"outcomes": ["fail", "fail", "ok", "ok"], "fail_max": 2, "interval_s": 1, "reset_s": 60},
+         {"through": 2, "refused": 2, "state": "open", "trips": 1}, source="by hand"),
+    Case({"outcomes": "1000:fail, 2000:fail, 3000:ok, 62000:ok", "fail_max": 2, "reset_s": 60},
+         {"through": 3, "refused": 1, "state": "closed", "trips": 1}, source="by hand: trial 60 s after the second failure")])
 def breaker_replay(
     outcomes: str = param(max_length=100_000, words=["outcomes"],
-                          help="F or S for each call, spaces and commas ignored"),
+                          help="F or S (or fail, ok) for each call, as FFFS or F, F, S; with times in ms 1000:fail, 2000:ok"),
     fail_max: int = param(5, **_MAX),
     interval_s: float = param(1.0, ge=0, le=86_400, unit="s", words=["interval", "every"]),
     reset_s: float = param(60.0, ge=0, le=864_000, unit="s", words=["reset", "timeout"]),
     success_threshold: int = param(1, ge=1, le=1_000, unit="count", words=["successes to close"]),
 ) -> dict[str, Any]:
     """Calls through and refused, the state in the end and how often it tripped, for a text of outcomes F and S."""
-    letters = re.sub(r"[\s,;]", "", outcomes).upper()
-    if not letters or set(letters) - set("FS"):
-        raise ToolError(f"breaker.replay can't read {outcomes[:40]!r}; write F for a failure and S for a success, as "
-                        "in FFFFFSS.")
+    times, failed = _outcomes(outcomes, interval_s)
     breaker = Breaker(fail_max, round(reset_s * 1000), success_threshold)
-    passed, states = replay([round(i * interval_s * 1000) for i in range(len(letters))], [x == "F" for x in letters],
-                            breaker)
+    passed, states = replay(times, failed, breaker)
     return {"through": sum(passed), "refused": len(passed) - sum(passed), "state": states[-1], "trips": breaker.trips}
+
+
+def _outcomes(text: str, interval_s: float) -> tuple[list[int], list[bool]]:
+    """When each call comes, in ms, and whether it would fail. Raises ToolError."""
+    letters = re.sub(r"[\s,;]", "", text).upper()
+    if letters and not set(letters) - set("FS"):
+        return [round(i * interval_s * 1000) for i in range(len(letters))], [letter == "F" for letter in letters]
+    entries = [_TIMED.fullmatch(part) for part in re.split(r"[,;\s]+", text.strip())]
+    timed = {bool(entry and entry["at"]) for entry in entries}
+    if not all(entries) or len(timed) > 1:
+        raise ToolError(f"breaker.replay can't read {text[:40]!r}; write F for a failure and S for a success, as "
+                        "in FFFFFSS, or 1000:fail, 2000:ok with times in ms.")
+    times = [round(float(entry["at"])) if entry["at"] else round(i * interval_s * 1000) for i, entry in enumerate(entries) if entry]
+    if times != sorted(times):
+        raise ToolError("breaker.replay: the calls must come in order of time.")
+    return times, [entry["how"].lower() in _FAILED for entry in entries if entry]

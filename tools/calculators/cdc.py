@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices
+from pydantic import AliasChoices, BeforeValidator
 
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.prose import SCRIPT, told
@@ -15,7 +15,7 @@ _OPS = [[1, "I", "a", 1], [2, "I", "b", 1], [3, "U", "a", 2], [4, "U", "a", 3], 
         [8, "D", "c", None], [11, "I", "d", 1]]
 _LATE = [[1, "I", "a", 1], [3, "I", "b", 1, 9], [4, "U", "a", 2]]
 
-Ops = tuple[tuple[Any, ...], ...] | str
+Ops = Annotated[tuple[tuple[Any, ...], ...] | str, BeforeValidator(change_capture.listed)]
 _SCRIPT: dict[str, Any] = {"max_length": change_capture.MAX_OPERATIONS,
                            "words": ["operations", "ops", "changes", "script"],
                            "help": "[time in s, I, U, D or T, key, value] each, with a commit time at the end if later; or "
@@ -29,6 +29,7 @@ _DEBEZIUM = "Debezium's PostgreSQL connector, replica identity"
 @formula("cdc.log", cases=[
     Case({"ops": _OPS}, {"captured": 8}, source="a log reader sees every operation"),
     Case({"ops": [[1, "U", "a", 1], [2, "T", None, None]]}, {"captured": 2}, source="truncate is in the log too"),
+    Case({"ops": [{"t": 1, "op": "insert", "key": "a"}, {"t": 2, "op": "truncate"}]}, {"captured": 2}, source="named columns"),
 ])
 def log(ops: Ops = told(param(**_SCRIPT), SCRIPT)) -> dict[str, int]:
     """Operations that a reader of the write-ahead log captures: all that commit."""

@@ -26,7 +26,7 @@ def steps(operation: str, n: int, algorithm: str) -> int:
     return 2 * hops if operation == "all_reduce" else hops
 
 
-_N: dict[str, Any] = {"ge": 2, "le": 1_000_000, "unit": "GPUs", "words": ["ranks", "GPUs", "n"]}
+_N: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "GPUs", "words": ["ranks", "GPUs", "n"]}
 _S: dict[str, Any] = {"alias": "bytes", "ge": 0.0, "le": 1e16, "unit": "bytes",
                       "words": ["size", "message", "gradients", "data", "tensor", "buffer"]}
 _BUS: dict[str, Any] = {"gt": 0.0, "le": 1e6, "ge": 1e-6, "unit": "GB/s", "words": ["bus bandwidth", "busbw", "bandwidth", "GB/s"]}
@@ -37,7 +37,7 @@ _PERF = "nccl-tests PERFORMANCE.md"
 
 @formula("nccl.allreduce_factor", words=["all-reduce bus factor"], cases=[
     Case({"n": 2}, {"result": 1.0}, source=_PERF), Case({"n": 8}, {"result": 1.75}, source=_PERF),
-    Case({"n": 64}, {"result": 1.96875}, source=_PERF),
+    Case({"n": 64}, {"result": 1.96875}, source=_PERF), Case({"n": 1}, {"result": 0.0}, source="nobody to send to"),
 ])
 def allreduce_factor(n: int = param(**_N)) -> float:
     """Bytes each rank sends in an all-reduce over the size: 2(n-1)/n, tending to 2, so time hardly grows with ranks."""

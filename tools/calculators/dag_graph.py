@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
+from tools.calculators.dag_shapes import DagSpec
 from tools.calculators.dag_words import told_rows
 from tools.calculators.prose import DAG as SHAPE
 from tools.calculators.prose import told
@@ -16,10 +17,6 @@ MAX_TASKS = 500
 EXAMPLE: dict[str, list[Any]] = {"A": [3, ""], "B": [2, "A"], "C": [4, "A"], "D": [2, "B"], "E": [3, "CD"],
                                  "F": [5, "A"], "G": [1, "EF"]}
 EXAMPLE_TEXT = "A:3, B:2:A, C:4:A, D:2:B, E:3:C+D, F:5:A, G:1:E+F"
-
-DagSpec = dict[str, list[int | float | str | list[str]]] | str
-"""{"name": [duration, parents]} with parents as a list, as text ("C, D") or, for one-letter names, run together ("CD");
-one text "name:duration:parent+parent@pool, …", or words: "A takes 2 min, then B and C (4 min each)"."""
 
 _DAG: dict[str, Any] = {"max_length": 40_000, "words": ["dag", "tasks", "graph"],
                        "help": 'tasks as {"E": [3, "CD"]} or as text "A:3, B:2:A, E:3:C+D" or in words "A takes 3 min, '
@@ -121,6 +118,8 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
 @formula("dag.critical_path", words=["critical path", "longest chain"], cases=[
     Case({"dag": EXAMPLE}, {"result": 11}, source="A-B-D-E-G: 3 + 2 + 2 + 3 + 1"),
     Case({"dag": EXAMPLE_TEXT}, {"result": 11}, source="the same as text"),
+    Case({"dag": [["A", 3, None], ["B", 2, ["A"]], ["C", 4, "A"], ["D", 1, ["B", "C"]]]}, {"result": 8}, source="rows"),
+    Case({"dag": {"A": 3, "B": {"duration": 2, "deps": ["A"]}}}, {"result": 5}, source="named columns"),
 ], asks=[
     Ask("What is the critical path of A:3, B:2:A, C:6:A, D:1:B+C?", "result", 10),
 ])

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.base import Case, formula, param
-from tools.calculators.dag_graph import EXAMPLE, Dag, DagSpec, dag_param, descendants, levels, read_dag
+from tools.calculators.dag_graph import EXAMPLE, Dag, dag_param, descendants, levels, read_dag
+from tools.calculators.dag_shapes import DagSpec
 
 LOPSIDED: dict[str, list[Any]] = {"p": [1, ""], "q": [1, ""], "a": [1, "p"], "b": [1, "p"], "c": [1, "p"],
                                   "d": [1, "q"], "e": [1, "q"], "f": [1, "q"], "long": [8, ""]}

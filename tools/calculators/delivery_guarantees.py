@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.simulators.delivery import Crash, Phase, Sink, deliver
 
 _MODES: dict[str, Sink] = {
@@ -44,7 +44,7 @@ def delivery(
                                                help="records read when the job dies; several crashes in a list"),
     mode: str = param(max_length=40, words=["mode", "guarantee", "sink"], help="amo, alo, idem, increment or 2pc"),
     phase: Phase = param("between-checkpoints", words=["phase", "during"], help="where in a checkpoint the job dies"),
-    out: str = param("", max_length=200, help="names the outputs; without effect"),
+    out: str = outputs(rows="row", duplicates="dup", lost="los[ts]"),
 ) -> list[int]:
     """[rows, duplicates, lost records] at the sink after a crash and a restart from the last complete checkpoint.
 

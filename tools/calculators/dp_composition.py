@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 
 _EPS: dict[str, Any] = {"gt": 0, "le": 100, "unit": "count", "words": ["epsilon", "eps", "privacy loss", "each"]}
 _DELTA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["delta"]}
@@ -27,7 +27,7 @@ _DRV = "Dwork, Rothblum & Vadhan, FOCS 2010"
 ])
 def compose(
     eps: float = param(**_EPS), k: int = param(**_K), delta_prime: float = param(1e-5, **_SLACK),
-    out: str = param("", max_length=200),
+    out: str = outputs(basic="basic", advanced="advanced"),
 ) -> list[float]:
     """Total epsilon of k releases at eps each: [basic composition, advanced composition]."""
     return [compose_basic(eps, k), compose_advanced(eps, k, delta_prime)]
@@ -92,7 +92,7 @@ def compose_parallel(eps: list[float] = _LIST) -> float:
 ])
 def gaussian_sigma(
     eps: float = param(**_EPS), delta: float = param(1e-5, **_DELTA), sensitivity: float = param(1.0, **_SENSITIVITY),
-    out: str = param("", max_length=200),
+    out: str = outputs(classic="classic", analytic="analytic|balle"),
 ) -> list[float]:
     """Noise of one Gaussian release: [classic formula, analytic calibration]."""
     return [gaussian_sigma_classic(eps, delta, sensitivity), gaussian_sigma_analytic(eps, delta, sensitivity)]

@@ -18,13 +18,14 @@ _ALPHA: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction",
 @formula("drift.fwer", unit="fraction", words=["family-wise error",
              "at least one false alarm", "any false alarm", "false alarm on a day without drift"], cases=[
     Case({"features": 100, "alpha": 0.05}, {"result": 0.99408}, abs=1e-5, source="1 - 0.95**100"),
+    Case({"features": 0, "alpha": 0.05}, {"result": 0.0}, source="no test, no alarm"),
 ], asks=[
     Ask("We test 100 features for drift at alpha 0.05. What is the chance of at least one false alarm?", "result",
         0.99408),
     Ask("We watch 40 features at alpha 1% every day. How likely is at least one false alarm on a day without drift?",
         "result", 0.331028),
 ])
-def fwer(features: int = param(**_FEATURES), alpha: float = param(0.05, **_ALPHA)) -> float:
+def fwer(features: int = param(**_FEATURES | {"ge": 0}), alpha: float = param(0.05, **_ALPHA)) -> float:
     """Chance of at least one false alarm among independent tests of features that haven't drifted: 1 - (1-alpha)**k."""
     return -math.expm1(features * math.log1p(-alpha))
 

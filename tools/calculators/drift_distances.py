@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 
 PSI_BANDS = (0.1, 0.25)
 """Credit-scoring convention: below 0.1 stable, up to 0.25 look closer, above 0.25 large. They are not significance."""
@@ -112,7 +112,7 @@ def kl(
 ])
 def js(
     p: list[float] = param(**_SHARES), q: list[float] = param(**_SHARES),
-    out: str = param("", max_length=200, help="only names the outputs"),
+    out: str = outputs(divergence_nats="nats|^(js )?divergence$", scipy_distance="distance|root|scipy", divergence_bits="bits"),
 ) -> list[float]:
     """Jensen-Shannon as [divergence in nats, its square root (what scipy calls jensenshannon), divergence in bits].
 

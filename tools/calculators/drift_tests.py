@@ -7,7 +7,7 @@ import re
 from statistics import NormalDist
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.calculators.drift_distances import ks_statistic
 
 _D: dict[str, Any] = {"ge": 0.0, "le": 1.0, "words": ["D", "distance", "KS statistic", "gap"]}
@@ -115,7 +115,7 @@ def mean_shift_z(
 def variance_only(
     cur: str = param(max_length=200, words=["current", "production"],
                      help='"3*ref, n=1000": normal scores times 3; "ref+0.5, n=200": shifted by half a deviation'),
-    out: str = param("", max_length=200, help="only names the outputs"),
+    out: str = outputs(t_p=r"^t\b|t-?test", MWU_p="mwu|mann|u.?test", KS_D="ks"),
 ) -> list[float]:
     """[t-test p, Mann-Whitney p, KS D] between n normal scores (the quantiles at (i - 1/2)/n) and a multiple of them.
 

@@ -56,7 +56,7 @@ def rounding_error(
 def storage_TB(
     dau: float = param(validation_alias=AliasChoices("dau", "users"), **_USERS),
     items: float = param(1.0, ge=0, le=1e6, unit="count", words=["items", "posts", "writes"], validation_alias=AliasChoices(
-        "items", "items_per_day", "items_per_user", "items_per_user_day", "writes", "writes_per_day", "actions", "posts")),
+        "items", "items_per_day", "posts_per_day", "items_per_user", "items_per_user_day", "writes", "writes_per_day", "actions", "posts")),
     bytes: float = param(ge=0, le=1e13, unit="bytes", words=["item", "size", "each"],
                          validation_alias=AliasChoices("bytes", "item_bytes", "bytes_per_item")),
     years: float = param(1.0, ge=0, le=100, unit="count", words=["years"],

@@ -7,11 +7,11 @@ from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
 
-_LAMBDA: dict[str, Any] = {"alias": "lambda", "gt": 0, "le": 1e12, "unit": "rps",
+_LAMBDA: dict[str, Any] = {"alias": "lambda", "ge": 0, "le": 1e12, "unit": "rps",
                            "words": ["arrive", "arrivals", "arrival rate", "lambda", "load", "gets", "come in", "receives"]}
 _MU: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps", "words": ["serves", "service rate", "mu", "capacity", "handles"]}
 _SERVERS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "servers", "words": ["servers", "workers", "agents", "channels"]}
-_ERLANGS: dict[str, Any] = {"gt": 0, "le": 1e5, "unit": "erlangs", "words": ["erlangs", "offered load"]}
+_ERLANGS: dict[str, Any] = {"ge": 0, "le": 1e5, "unit": "erlangs", "words": ["erlangs", "offered load"]}
 
 
 @formula("queue.utilisation", words=["how busy", "utilisation", "rho"],
@@ -27,6 +27,7 @@ def utilisation(lam: float = param(**_LAMBDA), mu: float = param(**_MU), servers
 @formula("queue.mm1_W_s", unit="s", cases=[
     Case({"lambda": 80, "mu": 100}, {"result": 0.05}, rel=1e-9, source="W = 1 / (mu - lambda)"),
     Case({"lambda": 99, "mu": 100}, {"result": 1.0}, rel=1e-9, source="99% load: twenty times the time at 80%"),
+    Case({"lambda": 0, "mu": 100}, {"result": 0.01}, rel=1e-9, source="an idle server: its service time"),
 ])
 def mm1_W_s(lam: float = param(**_LAMBDA), mu: float = param(**_MU)) -> float:
     """Mean time in an M/M/1 system, waiting and service, in seconds: 1 / (mu - lambda)."""
@@ -112,9 +113,12 @@ def mm1k_blocking(
 @formula("queue.erlang_b", words=["blocked", "lost calls", "erlang b", "lines busy"],
     unit="fraction", cases=[
     Case({"servers": 10, "erlangs": 8}, {"result": 0.121661}, rel=1e-5, source="Erlang B"),
+    Case({"servers": 10, "erlangs": 0}, {"result": 0.0}, source="nothing is offered, nothing lost"),
 ], asks=[Ask("10 servers, 8 erlangs of offered load and no queue: what share is blocked (Erlang B)?", "result", 0.12166)])
 def erlang_b(servers: int = param(**_SERVERS), erlangs: float = param(**_ERLANGS)) -> float:
     """Erlang B: share of requests that find all servers busy and are lost, by the stable recursion over servers."""
+    if not erlangs:
+        return 0.0
     inverse = 1.0
     for n in range(1, servers + 1):
         inverse = 1 + n / erlangs * inverse

@@ -18,15 +18,15 @@ Join = Literal["as-of", "strict", "ingested", "daily-partition", "nearest", "lat
 MAX_ROWS = 2_000
 _INSIDE_DAY = re.compile(r"(?i)\b(day\s+\d+),\s*(?:at\s+)?")
 
-_LABELS: dict[str, Any] = {"min_length": 1, "max_length": 20_000, "words": ["labels", "label times"],
+_LABELS: dict[str, Any] = {"max_length": 20_000, "words": ["labels", "label times"],
                            "help": "times such as 14:30, 01T12 (day 1, 12 h), dates, or hours"}
 _FEATURES: dict[str, Any] = {"max_length": 20_000, "words": ["features", "feature times"],
                              "help": "value by event time, such as {\"01T00\": 10}"}
 _TTL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["ttl", "tolerance", "expires"],
-                        "validation_alias": AliasChoices("ttl_h", "ttl", "tolerance_h"),
+                        "validation_alias": AliasChoices("ttl_h", "ttl", "ttl_hours", "tolerance_h"),
                         "help": "older values count as missing; 0: none expire"}
 _LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["lag", "ingestion lag", "delay", "arrives"],
-                        "validation_alias": AliasChoices("lag_h", "lag"), "help": "event to store"}
+                        "validation_alias": AliasChoices("lag_h", "lag", "lag_hours", "ingestion_lag_h"), "help": "event to store"}
 
 _THREE: dict[str, Any] = {"labels": ["01T12", "02T12", "03T12"],
                           "features": {"01T00": 10, "02T06": 20, "02T18": 30, "03T12": 40}}
@@ -96,6 +96,8 @@ def joined(labels: Times, features: Features, join: Join, ttl_h: float = 0,
 @formula("feature.pit_asof", words=["point-in-time join", "as-of join"], cases=[
     Case(_THREE, {"result": [10, 20, 40]}, source="pandas merge_asof, backward"),
     Case({**_THREE, "ttl_h": 6}, {"result": [None, 20, 40]}, source="pandas merge_asof with tolerance 6 h"),
+    Case({"labels": [], "features": {"01T00": 10}}, {"result": []}, source="no label, no row"),
+    Case({"labels": "02T12", "features": {}}, {"result": [None]}, source="nothing known"),
 ])
 def pit_asof(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
              ttl_h: float = param(0, **_TTL)) -> list[Any]:

@@ -26,6 +26,7 @@ _TWO: dict[str, Any] = {"X": [0, 1], "y": [0, 1], "rbf_l": 1}
 @formula("hpo.gp_posterior", cases=[
     Case(_TWO | {"xs": [0.5, 2], "out": "mu,mu,sd,sd"}, {"result": [0.549318, 0.829661, 0.174518, 0.739305]}, abs=1e-5,
          source="closed form; scikit-learn's GaussianProcessRegressor agrees"),
+    Case(_TWO | {"xs": [0, 1]}, {"result": [0.0, 1.0, 0.0, 0.0]}, abs=1e-7, source="without noise it passes through the points"),
 ])
 def gp_posterior(
     X: Points = _X, y: list[float] = _Y, rbf_l: float = param(1.0, **_L), xs: Points = _XS,
@@ -103,13 +104,27 @@ def _solve(known: Any, values: Any, length: float, noise: float, amplitude: floa
     if len(known) != len(values):
         raise ToolError(f"hpo.gp: X has {len(known)} points but y {len(values)} values; each point needs one.")
     covariance = amplitude * correlation(_distances(known, known) / length, kernel)
-    covariance += (noise + JITTER * amplitude) * np.eye(len(known))
+    covariance += noise * np.eye(len(known))
     try:
-        lower = np.linalg.cholesky(covariance)
+        lower = _factor(covariance, amplitude)
     except np.linalg.LinAlgError:
         raise ToolError("hpo.gp: the points lie too close together for this length scale; add noise or shorten "
                         "it.") from None
     return lower, np.linalg.solve(lower.T, np.linalg.solve(lower, values))
+
+
+def _factor(covariance: Any, amplitude: float) -> Any:
+    """Cholesky factor, with JITTER on the diagonal only where the covariance is as good as singular: between well separated
+    points without noise the posterior is then exactly what was observed. Raises LinAlgError."""
+    import numpy as np
+
+    try:
+        lower = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        lower = np.zeros_like(covariance)
+    if np.diag(lower).min() ** 2 > 1e3 * JITTER * amplitude:
+        return lower
+    return np.linalg.cholesky(covariance + JITTER * amplitude * np.eye(len(covariance)))
 
 
 def _matrix(points: Points) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
+from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, outputs, param, tool
 
 
 def means(micro: list[list[float]]) -> tuple[float, float]:
@@ -23,7 +23,7 @@ _COUNT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count"}
     Case({"micro": [[1, 3], [5, 7]]}, {"true_mean": 4.0, "mean_of_means": 4.0}, source="equal sizes: no difference"),
 ])
 def unequal_micro(micro: list[list[float]] = param(min_length=1, max_length=10_000, words=["micro-batches"]),
-                  out: str = param("", max_length=200)) -> dict[str, float]:
+                  out: str = outputs(true_mean="true|token", mean_of_means="mean.of.mean|naive")) -> dict[str, float]:
     """Loss averaged over all tokens, and the mean of each micro-batch's mean: they differ when sizes differ."""
     if not all(micro):
         raise ToolError("accum.unequal_micro: a micro-batch without tokens has no mean; leave it out.")

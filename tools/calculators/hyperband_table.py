@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any, Literal
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 
 Number = int | float
 Bracket = list[list[Number]]
@@ -50,7 +50,7 @@ def hyperband_table(
     Case({"R": 81, "eta": 3, "out": "code, formula (units of r)"}, {"result": [1701, 1902]}, source="sum of n r"),
 ])
 def hyperband_budget(
-    R: float = param(**_R), eta: float = param(3.0, **_ETA), out: str = param("", max_length=200),
+    R: float = param(**_R), eta: float = param(3.0, **_ETA), out: str = outputs(code="code|table|reference", formula="formula|algorithm"),
 ) -> list[Number]:
     """Budget that all brackets use, each rung paid in full: [reference code, algorithm 1]."""
     return [_plain(sum((kept * budget for each in _exact(R, eta, name) for kept, budget in each), Fraction(0)))
@@ -70,7 +70,7 @@ def hyperband_brackets(R: float = param(**_R), eta: float = param(3.0, **_ETA)) 
     Case({"R": 81, "eta": 3}, {"result": [128, 143]}, source="81+27+9+6+5; 81+34+15+8+5"),
 ])
 def hyperband_configs(
-    R: float = param(**_R), eta: float = param(3.0, **_ETA), out: str = param("", max_length=200),
+    R: float = param(**_R), eta: float = param(3.0, **_ETA), out: str = outputs(code="code|table|reference", formula="formula|algorithm"),
 ) -> list[int]:
     """Configurations that all brackets start: [reference code, algorithm 1]."""
     return [sum(each[0][0] for each in _exact(R, eta, name)) for name in _VARIANTS]

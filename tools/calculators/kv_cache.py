@@ -36,6 +36,7 @@ _GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
     Case({"model": "Llama-2-7B fp16"}, {"result": 524288}, source="2*32*32*128*2"),
     Case({"model": "Llama-3-8B GQA8 fp16"}, {"result": 131072}, source="2*32*8*128*2: GQA, 4 times smaller"),
     Case({"model": "Llama-2-70B fp16"}, {"result": 327680}, source="2*80*8*128*2"),
+    Case({"model": "Llama-3-8B MHA32 fp16"}, {"result": 524288}, source="2*32*32*128*2: a key-value head for each query head"),
     Case({"model": "Llama-3-8B int8"}, {"result": 65536}, source="one byte each"),
     Case({"model": "DeepSeek-V3 bf16"}, {"result": 70272}, source="61*(512+64)*2: latent attention, arXiv 2412.19437"),
     Case({"layers": 32, "kv_heads": 8, "head_dim": 128}, {"result": 131072}, source="from the shape"),
@@ -167,7 +168,7 @@ def _named_bytes(model: str) -> float:
 
 def _named_heads(model: str, heads: int, kv_heads: int) -> int:
     text = model.lower()
-    grouped = re.search(r"gqa[ -]?(\d{1,4})", text)
+    grouped = re.search(r"\b(?:gqa|mha|mqa)[ -]?(\d{1,4})\b", text)
     if grouped:
         return max(1, int(grouped.group(1)))
     return 1 if re.search(r"\bmqa\b", text) else heads if re.search(r"\bmha\b", text) else kv_heads

@@ -26,7 +26,8 @@ _KEYWORDS: tuple[tuple[str, str], ...] = (
     (r"(1|one) ?(mb|megabyte).*dis[ck]|sequential.*dis[ck]", "1 MB from disk"), (r"ssd|nvme|flash", "SSD random read"),
     (r"dis[ck]|seek|spindle|hdd", "disk seek"), (r"send.*(1k|1 ?kb|2k)|(1k|1 ?kb|2k).*(network|gbps)", "send 1 KB over 1 Gbps"),
     (r"memory|dram|\bram\b", "main memory"),
-    (r"\b(ca|california|europe|netherlands|eu|atlantic|intercontinental)\b", "California-Europe round trip"),
+    (r"\b(ca|california|europe|netherlands|eu|(trans)?atlantic|(inter|cross|trans)[- ]?continent(al|s)?|overseas)\b",
+     "California-Europe round trip"),
     (r"data ?cent(er|re)|\bdc\b|same zone|in.?zone", "datacenter round trip"))
 
 FIBRE_KM_PER_S = 200_000.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 
 Precision = Literal["mixed", "mixed_fp32_grad", "fp32", "bf16", "mixed_8bit_adam"]
 
@@ -60,7 +60,8 @@ _TABLE = "ZeRO arXiv 1910.02054 table 1"
          source=_TABLE),
 ])
 def model_state_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), K: float = param(12.0, **_K),
-                   out: str = param("", max_length=200)) -> list[float]:
+                   out: str = outputs(DP=r"^(plain )?d(ata )?p|ddp|stage.?0|zero.?0", Pos=r"^p_?os$|stage.?1|zero.?1",
+                                      Pos_g=r"^p_?os\s*\+\s*g$|stage.?2|zero.?2", Pos_g_p=r"\+\s*p$|stage.?3|zero.?3|fsdp")) -> list[float]:
     """GB per GPU of model state under plain data parallelism and ZeRO stages 1, 2, 3 (the list in that order).
 
     (2+2+K)P, (2+2+K/N)P, (2+(2+K)/N)P, (2+2+K)P/N. The paper's table truncates: where this gives 513.5 it prints 513.
@@ -109,7 +110,7 @@ def min_gpus(params_B: float = param(gt=0.0, le=1e6, unit="billion parameters", 
 @formula("zero.comm_volume_in_psi", unit="times the parameters", cases=[
     Case({}, {"result": [2, 3]}, source="ZeRO section 7: 2 psi against 3 psi"),
 ])
-def comm_volume_in_psi(out: str = param("", max_length=200)) -> list[int]:
+def comm_volume_in_psi(out: str = outputs(DDP="ddp|^dp|zero.?[012]|plain", FSDP="zero.?3|fsdp")) -> list[int]:
     """Elements that each GPU sends a step, in model sizes: [plain DP and ZeRO-1/2, ZeRO-3 or FSDP].
 
     Plain DP all-reduces the gradients: reduce-scatter + all-gather = 1 + 1. ZeRO-3 gathers the weights for the
@@ -153,7 +154,7 @@ def comm_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage:
     Case({"optimizer": "sgd"}, {"result": [8, 8]}, source="4+4 against 2+2+4"),
 ])
 def bytes_per_param(optimizer: Optimizer = _OPTIMIZER,
-                    out: str = param("", max_length=200)) -> list[float]:
+                    out: str = outputs(fp32="fp32|full|single", mixed="mixed|16")) -> list[float]:
     """Bytes per parameter of model state, [fp32, mixed precision]: equal, as the fp32 master copy eats the saving."""
     moments = MOMENT_BYTES[optimizer]
     return [4 + 4 + moments, 2 + 2 + 4 + moments]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from tools.base import Case, formula, param
 
@@ -29,7 +32,18 @@ FORMATS: dict[str, Format] = {
 }
 """IEEE 754 for fp16 and fp32; arXiv 2209.05433 for the two fp8 (e4m3 gives up infinities for a larger range)."""
 
-Dtype = Literal["fp32", "tf32", "bf16", "fp16", "fp8_e5m2", "fp8_e4m3"]
+_NAMES = {"half": "fp16", "single": "fp32", "float": "fp32"}
+
+
+def _usual(dtype: Any) -> Any:
+    """A name as frameworks write it: float16, half, bfloat16, torch.float8_e5m2."""
+    if not isinstance(dtype, str):
+        return dtype
+    told = dtype.strip().lower().removeprefix("torch.")
+    return _NAMES.get(told) or re.sub(r"^float(?=\d)", "fp", re.sub(r"^bfloat", "bf", told))
+
+
+Dtype = Annotated[Literal["fp32", "tf32", "bf16", "fp16", "fp8_e5m2", "fp8_e4m3"], BeforeValidator(_usual)]
 
 
 def smallest(dtype: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Case, ToolError, formula, outputs, param
 
 _P: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "stages", "words": ["pipeline stages", "stages", "p"]}
 _M: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count", "words": ["micro-batches", "microbatches", "m"]}
@@ -23,7 +23,7 @@ _SOURCE = "GPipe (p-1)/(m+p-1); Megatron 2104.04473 (p-1)/m"
     Case({"p": 4, "m": 1}, {"result": [0.75, 3.0]}, abs=1e-5, source=_SOURCE),
 ])
 def bubble(p: int = param(**_P), m: int = param(**_M), v: int = param(1, **_V),
-           out: str = param("", max_length=200)) -> list[float]:
+           out: str = outputs(of_total="total|gpipe", of_ideal="ideal|megatron")) -> list[float]:
     """Idle time of p stages with m micro-batches, [of the total (GPipe), of the ideal (Megatron)].
 
     One idle time, two denominators. Interleaving v chunks a device divides the idle time by v; the default 1

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import pickle
 import re
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from tools.base import Case, ToolError, formula, param
+from pydantic import AliasChoices, BeforeValidator
+
+from tools.base import Case, ToolError, formula, outputs, param
 
 MIB = 1024 * 1024
 COPIED_MIB = 64
@@ -15,9 +17,15 @@ COPIED_MIB = 64
 size."""
 ROW_BYTES = 100
 
-Kind = Literal["ndarray", "numeric-frame", "object-frame", "list-of-dicts"]
+
+def _usual(kind: Any) -> Any:
+    """A kind of DataFrame is a frame here."""
+    return re.sub(r"[\s_]+", "-", re.sub(r"data[\s_-]?frame", "frame", kind.lower())) if isinstance(kind, str) else kind
+
+
+Kind = Annotated[Literal["ndarray", "numeric-frame", "object-frame", "list-of-dicts"], BeforeValidator(_usual)]
 KIND: dict[str, Any] = {"words": ["ndarray", "numpy", "array", "dataframe", "frame", "list of dicts", "object columns"],
-                        "help": "what is stored"}
+                        "help": "what is stored", "validation_alias": AliasChoices("kind", "type")}
 
 ARROW_STATUS: tuple[tuple[int, str], ...] = (
     (12, "removed (Arrow 12.0.0 no longer ships it)"),
@@ -83,7 +91,8 @@ def dump5(value: Any) -> tuple[bytes, list[pickle.PickleBuffer]]:
 ])
 def zero_copy_invariant(
     array_MiB: float = param(8, gt=0, le=1024, unit="MiB", words=["array", "size"]),
-    kind: Kind = param("ndarray", **KIND), out: str = param("", max_length=200, help="names of the outputs; not used"),
+    kind: Kind = param("ndarray", **KIND), out: str = outputs(
+        meta="meta", buffers="buffer", shares_p5="p5|oob|protocol.?5", shares_p4="p4|protocol.?4"),
 ) -> list[Any]:
     """For an object: is protocol 5's metadata under 1,000 bytes, how many buffers go out of band, does the copy share
     memory with protocol 5, does it with protocol 4?

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Case, ToolError, formula, outputs, param
 
 _USERS: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["users", "clients", "devices", "phones"]}
 _N: dict[str, Any] = {"ge": 1, "le": 10**7, "unit": "clients", "words": ["clients", "users", "phones", "devices", "participants", "n"]}
@@ -58,7 +58,8 @@ def secagg_pairs(n: int = param(**_N)) -> int:
 @formula("fed.secagg_threshold", unit="clients", words=["threshold of secret sharing"], cases=[
     Case({"n": 100}, {"result": [51, 67]}, source=_PAPER + ": t > n/2 (curious), t > 2n/3 (active server)"),
 ])
-def secagg_threshold(n: int = param(**_N), out: str = param("", max_length=200)) -> list[int]:
+def secagg_threshold(n: int = param(**_N),
+                     out: str = outputs(watching="watch|curious|honest|semi", lying="lie|lying|active|malicious")) -> list[int]:
     """Fewest shares that may reveal a secret: [server that only watches, server that lies], without colluding
     clients."""
     return [n // 2 + 1, 2 * n // 3 + 1]

@@ -8,6 +8,7 @@ from typing import Any
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
 _SLO: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["slo", "objective", "target", "availability"]}
+_PERFECT: dict[str, Any] = {"gt": 0, "le": 1, "unit": _SLO["unit"], "words": _SLO["words"]}
 _DAYS: dict[str, Any] = {"gt": 0, "le": 3660, "unit": "days", "words": ["days", "period", "window", "month", "week", "year"]}
 _BURN: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "times", "words": ["burn rate", "burn", "times"]}
 _HOURS: dict[str, Any] = {"ge": 0, "le": 1e5, "unit": "count", "words": ["hours", "h", "window", "for"]}
@@ -33,8 +34,9 @@ def budget_spent(
 @formula("slo.budget_min", words=["error budget", "minutes may we be down", "allowed downtime"],
     unit="min", cases=[
     Case({"slo": 0.999, "days": 30}, {"result": 43.2}, rel=1e-6, source="arithmetic"),
+    Case({"slo": 1, "days": 30}, {"result": 0.0}, source="100% leaves none"),
 ], asks=[Ask("How many minutes of error budget does an SLO of 99.9% leave in 30 days?", "result", 43.2)])
-def budget_min(slo: float = param(**_SLO), days: float = param(30.0, **_DAYS)) -> float:
+def budget_min(slo: float = param(**_PERFECT), days: float = param(30.0, **_DAYS)) -> float:
     """Error budget as minutes of full outage in so many days: (1 - slo) * days * 1440."""
     return (1 - slo) * days * 1440
 
@@ -45,7 +47,8 @@ def budget_min(slo: float = param(**_SLO), days: float = param(30.0, **_DAYS)) -
     Ask("Our SLO is 99.5% a month of 30 days and we were down for 50 minutes. How many minutes of error budget remain?", "result", 166.0),
 ])
 def budget_left_min(
-    slo: float = param(**_SLO), down_min: float = param(ge=0, le=1e8, unit="min", words=["down", "downtime", "burned", "outage", "used"]),
+    slo: float = param(**_PERFECT),
+    down_min: float = param(ge=0, le=1e8, unit="min", words=["down", "downtime", "burned", "outage", "used"]),
     days: float = param(30.0, **_DAYS),
 ) -> float:
     """Minutes of full outage that are left of an error budget: (1 - slo) * days * 1440 - used; below 0 when it is overspent."""
@@ -59,7 +62,7 @@ def budget_left_min(
     Ask("An SLO of 99.5% on 8 million requests a month: how many are allowed to fail?", "result", 40000.0),
 ])
 def budget_requests(
-    slo: float = param(**_SLO), requests: float = param(ge=0, le=1e18, unit="requests", words=["requests", "calls", "queries",
+    slo: float = param(**_PERFECT), requests: float = param(ge=0, le=1e18, unit="requests", words=["requests", "calls", "queries",
                                                                                                "this month", "a month"]),
 ) -> float:
     """Requests that may fail: (1 - slo) times the requests of the period."""

@@ -15,7 +15,7 @@ _LIMIT_MS = 10**15
 
 _MAX_FIRINGS = 100_000
 
-_EVENTS: dict[str, Any] = {"min_length": 1, "max_length": 1_000_000, "unit": "ms", "words": ["events", "timestamps"],
+_EVENTS: dict[str, Any] = {"max_length": 1_000_000, "unit": "ms", "words": ["events", "timestamps"],
                            "help": "event times in order of arrival"}
 _BOUND: dict[str, Any] = {"ge": 0, "le": 10**12, "unit": "ms",
                           "words": ["bound", "out of order", "out-of-orderness", "watermark delay", "disorder"]}
@@ -39,6 +39,9 @@ _TRACE = [1000, 4000, 3000, 9999, 11000, 7000, 12000, 14999, 15000, 2000, 16000,
          {"result": [[["fire", 0, 4], ["fire", 10000, 5]], [7000, 2000, 8000, 4000]]}, source="traced by hand"),
     Case({"events_ms": [0, 11_999], "bound_ms": 2000}, {"result": [[], []]}, source="the watermark is at 9,998"),
     Case({"events_ms": [0, 12_000], "bound_ms": 2000}, {"result": [[["fire", 0, 1]], []]}, source=_FLINK),
+    Case({"events_ms": []}, {"result": [[], []]}, source="no event, no window"),
+    Case({"events_ms": [12_000, 1000], "bound_ms": 1000, "lateness_ms": 3000}, {"result": [[["fire", 0, 1]], []]},
+         source="Flink: a window's first event behind the watermark but within the lateness fires it at once"),
 ])
 def tumbling10s(
     events_ms: tuple[int, ...] = param(**_EVENTS), bound_ms: int = param(0, **_BOUND),
@@ -96,6 +99,8 @@ def session(
     "re" also marks a session of which a part had fired before a later event extended it.
     """
     times = _times(events_ms)
+    if not len(times):
+        return [[], []]
     return _listed(times, sessions(times, watermark_after(times, bound_ms), gap_ms, lateness_ms), ends=True)
 
 
@@ -106,7 +111,7 @@ def session(
     Ask("Events with timestamps 1000, 12000 and 9000 ms were seen and the watermark delay is 3000 ms. Where is the "
         "watermark?", "result", 8999),])
 def watermark(
-    events_ms: tuple[int, ...] = param(**_EVENTS | {"words": ["events", "timestamp", "largest timestamp", "seen"]}),
+    events_ms: tuple[int, ...] = param(**_EVENTS | {"min_length": 1, "words": ["events", "timestamp", "largest timestamp", "seen"]}),
     bound_ms: int = param(0, **_BOUND),
 ) -> int:
     """The watermark after some events: the largest time - bound - 1 ms."""
@@ -215,13 +220,15 @@ def _times(events_ms: tuple[int, ...]) -> Ints:
         times = np.array(events_ms, dtype=np.int64)
     except OverflowError:
         times = np.array([2 * _LIMIT_MS])
-    if int(times.max()) > _LIMIT_MS or int(times.min()) < -_LIMIT_MS:
+    if len(times) and (int(times.max()) > _LIMIT_MS or int(times.min()) < -_LIMIT_MS):
         raise ToolError(f"An event time lies beyond {_LIMIT_MS:,} ms; give milliseconds since 1970 or any nearer "
                         f"origin.")
     return times
 
 
 def _told(times: Ints, size: int, slide: int, bound: int, lateness: int, offset: int) -> list[list[Any]]:
+    if not len(times):
+        return [[], []]
     return _listed(times, fixed(times, watermark_after(times, bound), size, slide, lateness, offset))
 
 

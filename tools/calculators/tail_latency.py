@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from tools.base import Ask, Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.calculators.latency_mix import LatencyMix, crossing, leaf_share
 
 PAPER = "J. Dean, L. A. Barroso, The Tail at Scale, CACM 56(2), 2013"
@@ -230,7 +230,8 @@ def tied_ms(
 
 
 @formula("tail.hedge_bigtable", cases=[Case({}, dict(BIGTABLE_HEDGE), source=PAPER, shown=True)],  words=["bigtable"])
-def hedge_bigtable(out: str = param("", max_length=200)) -> dict[str, float]:
+def hedge_bigtable(out: str = outputs(plain="without|plain|before", hedged="^with(?!out)|hedged|after", delay="delay|wait",
+                                      extra="extra|load|2%")) -> dict[str, float]:
     """Measured p999 of reading 1,000 keys from 100 BigTable servers, without and with a second copy after 10 ms."""
     return dict(BIGTABLE_HEDGE)
 

@@ -117,6 +117,8 @@ def GBps(Gbps: float = param(ge=0, le=1e9, unit="Gbit/s", words=["link", "Gbps"]
     Case({"link": "10 GbE", "unit": "GB/s"}, {"result": 1.25}, rel=1e-12, source="10 / 8"),
     Case({"link": "8 x NDR NICs per DGX H100 node", "unit": "GB/s"}, {"result": 400}, rel=1e-12, source="8 * 50"),
     Case({"link": "H100 NVLink", "unit": "GB/s both directions"}, {"result": 900}, rel=1e-12, source="2 * 450"),
+    Case({"link": "NVLink 4, both directions", "unit": "GB/s"}, {"result": 900}, rel=1e-12, source="2 * 450"),
+    Case({"link": "NVLink 4, both directions", "unit": "GB/s per direction"}, {"result": 450}, rel=1e-12, source="18 links of 25 GB/s"),
 ])
 def links(
     link: str = param(max_length=200, words=["link", "network", "nic"]),
@@ -125,8 +127,8 @@ def links(
     """Rate of a named link in each direction, in the unit asked for (GB/s counts bytes, Gb/s bits)."""
     per_port, ports = _link_GBps(link)
     told = unit.lower()
-    doubled = r"both|bidirectional|bi-directional|duplex" + (r"|total|aggregate" if "nvlink" in link.lower() else "")
-    both = 2 if re.search(doubled, told) else 1
+    doubled = r"both|bi-?dir|duplex|two.?way" + (r"|total|aggregate" if "nvlink" in link.lower() else "")
+    both = 2 if re.search(doubled, f"{told} {link.lower()}") and "per direction" not in told else 1
     value = per_port * (1 if "per port" in told or "per nic" in told or "per link" in told else ports) * both
     found = re.match(r"\s*([kKMGTP]?)(bits?|bytes?|b|B)\s*(?:/|p|\s+per)", unit)
     if not found:

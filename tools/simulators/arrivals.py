@@ -40,7 +40,7 @@ class Arrivals:
 
 
 def parse_trace(text: str) -> Arrivals:
-    """Reads `COUNT@TIME` entries between commas, semicolons or line breaks.
+    """Reads `COUNT@TIME` entries between commas, semicolons, plus signs or line breaks.
 
     TIME is seconds unless it ends in ms, s, min or h, or is written 0:59; `COUNT@FROM..TO` spreads the requests evenly;
     a bare TIME is one request; `x3` at the end makes each request cost 3; text in round brackets is a comment. Entries
@@ -52,7 +52,7 @@ def parse_trace(text: str) -> Arrivals:
     times: list[Ints] = []
     costs: list[Ints] = []
     total = 0
-    for entry in (part.strip() for part in re.split(r"[,;\n]", _COMMENT.sub("", text))):
+    for entry in (part.strip() for part in re.split(r"[,;+\n]|\band\b", _COMMENT.sub("", text))):
         if not entry:
             continue
         match = _ENTRY.fullmatch(entry)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BeforeValidator
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.calculators.prose import SCRIPT, told
-from tools.simulators.change_capture import CAUSES, Capture, Op, log, parse_script, poll, poll_times, replica, triggers
+from tools.simulators.change_capture import (
+    CAUSES,
+    Capture,
+    Op,
+    log,
+    parse_script,
+    poll,
+    poll_times,
+    replica,
+    script_text,
+    triggers,
+)
 
 _SCRIPT = "1 I a 1; 2 I b 1; 3 U a 2; 4 U a 3; 6 D b; 7 I c 1; 8 D c; 11 I d 1"
 _SAYS = {"query": "Polling by updated_at", "trigger": "The triggers", "log": "The log reader"}
@@ -16,7 +28,7 @@ _SAYS = {"query": "Polling by updated_at", "trigger": "The triggers", "log": "Th
 
 class Race(Params):
     source: Literal["script", "generated"] = param("script", words=["source", "changes from"])
-    script: str = told(param(_SCRIPT, max_length=500_000, words=["script", "operations", "ops"],
+    script: Annotated[str, BeforeValidator(script_text)] = told(param(_SCRIPT, max_length=500_000, words=["script", "operations", "ops"],
                              help="TIME OP KEY VALUE commit=TIME entries, OP one of I, U, D, T or insert, update, delete, "
                                   "truncate; used when source is script"), SCRIPT)
     method: Literal["query", "trigger", "log"] = param("query", words=["method", "cdc", "capture by"])

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tools.base import ToolError
+from tools.forms import as_rows
 
 Kind = Literal["I", "U", "D", "T"]
 Cause = Literal["overwritten", "delete", "short-lived", "late-commit", "truncate", "not-polled", "slot-lost"]
@@ -21,7 +22,9 @@ CAUSES: tuple[Cause, ...] = ("overwritten", "delete", "short-lived", "late-commi
 MAX_OPERATIONS = 20_000
 MAX_POLLS = 200_000
 
-_WORDS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T"}
+_WORDS = {"insert": "I", "create": "I", "c": "I", "update": "U", "delete": "D", "truncate": "T"}
+_COLUMNS = (("time", "t", "at", "ts", "time_s", "t_s"), ("op", "kind", "type", "operation"), ("key", "id", "pk", "row"),
+            ("value", "val", "v"), ("commit", "commit_s", "commit_time"))
 _ENTRY = re.compile(r"(?:(?:and|then|at)\s+)*(?P<at>\d+(?::\d{2}){1,2}|\d+(?:\.\d+)?)\s*(?:(?:seconds?|secs?|s)\b)?\s*:?\s*"
                     r"(?P<kind>[A-Za-z]+)(?:\s+(?:(?:row|key|of)\s+)?(?P<rest>.*))?", re.IGNORECASE)
 _ENDS = re.compile(r"[;\n]|(?:,|\.\s|\b(?:and|then)\b)\s*(?=(?:(?:and|then|at)\s+)*\d+(?:[.:]\d+)*\s*(?:s|secs?|seconds?)?\s*:?\s*"
@@ -104,6 +107,20 @@ def read_rows(rows: Iterable[Sequence[Any]]) -> list[Op]:
     if not 1 <= len(ops) <= MAX_OPERATIONS:
         raise ToolError(f"The script has {len(ops):,} operations; give between 1 and {MAX_OPERATIONS:,}.")
     return sorted(ops, key=lambda op: op.commit)
+
+
+def listed(script: Any) -> Any:
+    """A script's rows with named columns as [time, kind, key, value, commit time]; anything else stays."""
+    return as_rows(script, _COLUMNS) if isinstance(script, list | tuple) else script
+
+
+def script_text(script: Any) -> Any:
+    """Rows (or rows with named columns) as the text that `parse_script` reads; anything else stays."""
+    rows = listed(script)
+    if not isinstance(rows, list | tuple) or not rows or not all(isinstance(row, list | tuple) and 2 <= len(row) <= 5 for row in rows):
+        return script
+    told = [" ".join(str(cell) for cell in row[:4] if cell is not None) + (f" commit={row[4]}" if len(row) == 5 else "") for row in rows]
+    return "; ".join(told)
 
 
 def poll(ops: list[Op], polls: Sequence[int], lookback: int = 0, soft_delete: bool = False) -> Capture:

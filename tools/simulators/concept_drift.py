@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
+from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, outputs, param, tool
 
 Floats = NDArray[np.float64]
 Kind = Literal["none", "covariate", "irrelevant", "concept", "both"]
@@ -84,7 +84,8 @@ class Monitored:
          {"result": [False, False, 3.2, 0.72]}, abs=0.06, source="own world; exact true MAE 3.223. " + _NANNYML),
 ])
 def decision(
-    kind: Kind = param(words=["kind", "drift"]), out: str = param("", max_length=200, help="only names the outputs"),
+    kind: Kind = param(words=["kind", "drift"]), out: str = outputs(
+        x_drift=r"^x\b|input", prediction_drift="predict", true_mae="true|actual", DLE_mae="dle|estimat"),
     shift_sd: float = param(1.5, ge=0, le=5, words=["shift", "sd"]),
     new_slope: float = param(-2.0, ge=-100, le=100, help="of y against x after the concept drift; before it is 2"),
 ) -> list[bool | float]:

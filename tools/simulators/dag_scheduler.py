@@ -12,6 +12,7 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, par
 from tools.calculators.dag_graph import EXAMPLE_TEXT, Dag, levels, longest_path, read_dag
 from tools.calculators.dag_retries import AIRFLOW_CAP_S, success
 from tools.calculators.dag_schedule import by_level, by_listing, by_weight
+from tools.calculators.dag_shapes import DagText
 from tools.calculators.prose import DAG, told
 
 MAX_ATTEMPTS = 120_000
@@ -19,7 +20,7 @@ MINUTE_MS = 60_000
 
 
 class DagScheduler(Params):
-    dag: str = told(param(EXAMPLE_TEXT, max_length=20_000, words=["dag", "tasks", "graph"],
+    dag: DagText = told(param(EXAMPLE_TEXT, max_length=20_000, words=["dag", "tasks", "graph"],
                           help="name:minutes:parent+parent@pool, separated by commas, or in words"), DAG)
     slots: int = param(2, ge=1, le=1_000, unit="count",
                        words=["slots", "workers", "parallelism", "worker slots", "at once", "executors"])
