@@ -27,6 +27,12 @@ ASKED_COST = 0.5
 ASKS = re.compile(r"(?i)(?:what|how|why|which|when|where|who|can you|could you|please|explain|is|are|do|does|should|for both)\b")
 FURNITURE = re.compile(r"(?i)^\W*(?:sources?|references?|bibliography|further reading|(?:learning )?(?:objectives|goals)|contents)\W*$")
 """Sections that name or announce, and tell nothing."""
+ANNOUNCES = re.compile(
+    r"(?i)\W*(?:(?:now,? |so,? |okay,? |first,? )?let(?:'|’)?s (?:break|clarify|tackle|explore|dive|delve|look|go|walk|start|discuss|examine"
+    r"|unpack|address|compare|summari[sz]e)\b|here(?:'|’)?(?:s| is| are) (?:a|an|the|some) (?:\w+ ){0,2}"
+    r"(?:breakdown|overview|summary|list|look|comparison|explanation)\b|you(?:'|’)re (?:right|absolutely right)\b"
+    r"|(?:export to sheets|copy code|copy to clipboard|show (?:more|less)|read more|back to top)\W*$)")
+"""Sentences that say what comes, and what a page's buttons say."""
 MAX_ERRATA = 2
 RELEVANT_RANK = 2
 MIN_CLEAN_WORDS = 5
@@ -77,7 +83,7 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
             by_block.setdefault(sentence.block, []).append(sentence)
         for number, sentences in by_block.items():
             block = piece.passage.blocks[number]
-            sentences = [sentence for sentence in sentences if not is_planted(sentence.plain)]
+            sentences = [sentence for sentence in sentences if not (is_planted(sentence.plain) or ANNOUNCES.match(sentence.plain))]
             if not sentences:
                 continue
             if block.kind == "heading" or number >= len(piece.blocks) or any(FURNITURE.match(name) for name in block.context):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,9 @@ def computed_draft(look: Understanding, last: Returned, choice: Choice | None) -
                       and not (isinstance(value, str) and value in str(result.get("summary"))))
     lines += ["", f"Computed with {taken}."] if taken else []
     if choice is not None and choice.assumed:
-        lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + "."]
+        others = ", ".join(each.split(" = ")[0] for each in choice.assumed[MAX_ASSUMED:])
+        rest = f"; and as usual {others}" if others else ""
+        lines += ["", "Not given, so taken as: " + "; ".join(choice.assumed[:MAX_ASSUMED]) + f"{rest}."]
     if result.get("assumptions"):
         lines += ["", "Assumed: " + "; ".join(result["assumptions"]) + "."]
     lines += [f"\nNote: {warning}" for warning in result.get("warnings", [])[:MAX_WARNINGS]]
@@ -49,11 +52,13 @@ def _numbers(tool: str, result: dict[str, Any]) -> dict[str, float]:
 
 
 def figure(value: Any) -> str:
-    """A value as a reader wants it: thousands separated, four digits of a fraction."""
+    """A value as a reader wants it: thousands separated, four digits of a fraction, four after the nines of one close to 1."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
+    if 0.9 < value < 1:
+        return f"{value:.{min(15, 4 - math.floor(math.log10(1 - value)) - 1)}f}".rstrip("0")
     return f"{value:,.4g}" if abs(value) < 9_999.5 else f"{value:,.0f}"
 
 
@@ -62,9 +67,10 @@ def _in_asked_unit(result: dict[str, Any], asked: str | None, question: str) -> 
     value = result.get("values", {}).get(asked)
     if asked is None or isinstance(value, bool) or not isinstance(value, int | float):
         return []
-    found = converted(value, str(result.get("units", {}).get(asked, "")), question)
+    unit = str(result.get("units", {}).get(asked, ""))
+    found = converted(value, unit, question)
     name = "" if asked == "result" else f"{asked.replace('_', ' ')}: "
-    own = f"{figure(value)} {result['units'][asked]}".removesuffix(" fraction")
+    own = f"{figure(value)} {unit}".removesuffix(" fraction")
     return ["", f"{name}{own} = **{figure(found[0])} {found[1]}**"] if found else []
 
 
