@@ -58,7 +58,7 @@ def figure(value: Any) -> str:
     if isinstance(value, int) or value.is_integer() and abs(value) < 1e15:
         return f"{int(value):,}"
     if 0.9 < value < 1:
-        return f"{value:.{min(15, 4 - math.floor(math.log10(1 - value)) - 1)}f}".rstrip("0")
+        return f"{value:.{min(15, 3 - math.floor(math.log10(1 - value)))}f}".rstrip("0").rstrip(".")
     return f"{value:,.4g}" if abs(value) < 9_999.5 else f"{value:,.0f}"
 
 
