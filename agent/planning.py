@@ -22,6 +22,8 @@ from agent.state import TutorState
 
 TOLD = 0.4
 """The share of a fact's words that must stand in a sentence of the model for the fact to count as told."""
+PATIENCE_S = 20.0
+"""After which no further request is made."""
 LEANS = re.compile(r"(?i)(?:it|its|they|their|this|these|that|those|such|both|the (?:difference|distinction|choice|latter|former|same))\b")
 
 
@@ -33,23 +35,23 @@ async def planned_reply(state: TutorState, context: TurnContext, offer_tools: bo
     facts = _facts(plan, found, state)
     if not facts:
         return Reply(plan, usage, model="offline")
-    question, kept, written = state["request"]["question"], list[str](), 0
-    prompts: dict[str, str] = {}
-    nearest = max(facts, key=lambda fact: fact.match)
-    # A model that lost its way among several facts gets the nearest one alone, and an easier task.
-    for prompt, told in ((parts.prompts.render("retell", question=question), facts), (parts.prompts.render("shorten"), [nearest])):
-        prompts[prompt.prompt.name] = str(prompt.prompt.version)
+    question, kept, written, prompts = state["request"]["question"], list[str](), 0, dict[str, str]()
+    retell, shorten = parts.prompts.render("retell", question=question), parts.prompts.render("shorten")
+    patience = context.left() - PATIENCE_S
+    # All facts at once, then each one that was left out or garbled alone, which is easier.
+    for prompt, told in ((retell, facts), *((shorten, [fact]) for fact in facts)):
+        if prompt is shorten and (context.left() < patience or _is_told(told[0], kept)):
+            continue
         try:
             message = await plain_reply(parts, "\n".join(fact.text for fact in told), context, prompt.text)
         except ProviderDown as down:
             notice = f"{parts.model_name} can't be used now ({down}); the offline reasoner answered instead."
             return Reply(plan, usage, model="offline", notices=[notice])
-        usage = added(usage, message)
+        usage, prompts = added(usage, message), {**prompts, prompt.prompt.name: str(prompt.prompt.version)}
         sentences = _sentences(str(message.text))
         written += len(sentences)
-        kept = _kept(sentences, found, question)
-        if kept:
-            break
+        new = [sentence for sentence in _kept(sentences, found, question) if not _says_less(sentence, kept)]
+        kept = [*new, *kept] if told == facts[:1] else [*kept, *new]
     if not kept:
         notice = f"Nothing that {parts.model_name} wrote was supported by the passages; what you read are the passages' own sentences."
         return Reply(plan, usage, prompts, [notice], f"{parts.model_name} + offline")
@@ -77,7 +79,7 @@ def _told(kept: Sequence[str], written: int, facts: Sequence[Fact], plan: AIMess
     made: dict[str, Any] = {**plan.additional_kwargs["draft"], "close": True}
     reply.message = AIMessage(text, additional_kwargs={"draft": made})
     if written > len(kept):
-        reply.notices.append(f"Of {written} sentences that {reply.model} wrote, {written - len(kept)} were taken out: not supported by the "
+        reply.notices.append(f"{written - len(kept)} of {written} sentences that {reply.model} wrote are left out: not supported by the "
                              "passages, or said twice.")
     if left or first:
         reply.notices.append(f"{reply.model} wrote {'a sentence' if len(kept) == 1 else f'{len(kept)} sentences'} of this answer; the rest "
@@ -103,11 +105,14 @@ def _kept(sentences: Sequence[str], found: Sequence[Piece], question: str) -> li
     kept: list[str] = []
     stands = False
     for sentence in sentences:
-        said = content_stems(sentence)
         stands = (stands or not LEANS.match(sentence)) and _holds(sentence, found, question)
-        if stands and not any(said <= content_stems(other) for other in kept):
+        if stands and not _says_less(sentence, kept):
             kept.append(sentence)
     return kept
+
+
+def _says_less(sentence: str, kept: Sequence[str]) -> bool:
+    return any(content_stems(sentence) <= content_stems(other) for other in kept)
 
 
 def _holds(sentence: str, found: Sequence[Piece], question: str) -> bool:

@@ -45,20 +45,20 @@ async def test_one_short_request_and_the_models_own_sentence_with_its_mark(tmp_p
 async def test_what_the_model_invents_is_taken_out_and_said_so(tmp_path: Path, memory: Memory) -> None:
     answer, requests = await told(tmp_path, memory, QUEUE, [Say(f"{LIE} {TRUE} {TRUE} This is why they never wait.")])
     assert "faster" not in answer.text and "never wait" not in answer.text and answer.text.count(TRUE) == 1
-    assert len(requests) == 1 and "Of 3 sentences that openai:scripted wrote, 2 were taken out" in answer.notices[0]
+    assert len(requests) == 1 and "2 of 3 sentences that openai:scripted wrote are left out" in answer.notices[0]
 
 
-async def test_a_second_request_holds_one_fact_and_then_the_passages_speak(tmp_path: Path, memory: Memory) -> None:
-    answer, requests = await told(tmp_path, memory, BOTH, [Say(LIE), Say(LIE)])
-    lines = [request["messages"][1]["content"].count("\n") + 1 for request in requests]
-    assert lines == [2, 1] and answer.prompts["shorten"] == "1"
-    assert answer.status == "answered" and "faster" not in answer.text and quotes_hold(answer)
+async def test_each_fact_is_asked_for_alone_and_then_the_passages_speak(tmp_path: Path, memory: Memory) -> None:
+    answer, requests = await told(tmp_path, memory, BOTH, [Say(LIE), Say(LIE), Say(LIE)])
+    assert [request["messages"][1]["content"].count("\n") + 1 for request in requests] == [2, 1, 1]
+    assert answer.status == "answered" and "faster" not in answer.text and quotes_hold(answer) and answer.prompts["shorten"] == "1"
     assert answer.model == "openai:scripted + offline" and "Nothing that openai:scripted wrote" in answer.notices[0]
 
 
-async def test_facts_that_the_model_left_out_are_told_in_the_passages_words(tmp_path: Path, memory: Memory) -> None:
-    answer, _ = await told(tmp_path, memory, BOTH, [Say("Least recently used eviction drops the entry.")])
+async def test_facts_that_the_model_garbled_are_told_in_the_passages_words(tmp_path: Path, memory: Memory) -> None:
+    answer, requests = await told(tmp_path, memory, BOTH, [Say("Least recently used eviction drops the entry."), Say(LIE)])
     assert "Least recently used eviction drops the entry.[" in answer.text and "300 seconds" in answer.text and quotes_hold(answer)
+    assert "TTL" in requests[1]["messages"][1]["content"] and "faster" not in answer.text
     assert answer.model == "openai:scripted + offline" and "wrote a sentence of this answer" in answer.notices[-1]
 
 

@@ -129,7 +129,7 @@ async def test_a_turn_shows_the_models_own_sentences_and_costs_few_tokens(model_
         answer = await tutor.ask(TurnRequest(question="What does a queue decouple?"))
     assert answer.status == "answered" and answer.citations and answer.prompts["retell"] == "1"
     assert all(NOTES[c.start : c.end] == c.quote for c in answer.citations)
-    assert answer.model.startswith("gguf:") and 0 < answer.usage.input_tokens < 400 and 0 < answer.usage.output_tokens <= 240
+    assert answer.model.startswith("gguf:") and 0 < answer.usage.input_tokens < 600 and 0 < answer.usage.output_tokens <= 600
     assert not any("Nothing that" in notice for notice in answer.notices), answer
 
 
