@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import TurnTimeout
-from agent.settings import Settings
+from agent.settings import Calls, Settings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -36,7 +36,7 @@ class Parts:
     fallback: BaseChatModel
     model_name: str
     tracer: Tracer
-    text_calls: bool = False
+    calls: Calls = "native"
     streams: bool = False
     provider_errors: tuple[type[BaseException], ...] = ()
 

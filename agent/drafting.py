@@ -25,7 +25,8 @@ async def grounded_draft(reply: Reply, state: TutorState, context: TurnContext) 
     if made is not None and made["own_voice"]:
         return _final(Grounded(str(reply.message.content)), made, reply, state)
     if made is not None:
-        return _final(ground(str(reply.message.content), _with_pending(found, made, context), computed, question), made, reply, state)
+        return _final(ground(str(reply.message.content), _with_pending(found, made, context), computed, question,
+                             close=made.get("close", False)), made, reply, state)
     text = _text(reply)
     grounded = ground(text, found, computed, question)
     used, notices, prompts = state["usage"], [], {}  # type: ignore[var-annotated]

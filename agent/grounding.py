@@ -15,6 +15,7 @@ from agent.events import Citation, Correction, NumberTag
 from agent.evidence import Piece
 from agent.screening import is_planted
 from agent.sentences import NUMBER, content_stems, negated, normal, numbers_in, quote, sentences_of, shown_in
+from agent.shortening import shortens, without_place
 
 MARK = re.compile(r"\s*\[(\d{1,3})\]")
 LABEL = re.compile(r"^\*\*[^*]{1,120}\*\*\s+—\s+")
@@ -53,9 +54,10 @@ class Grounded:
     claims: int = 0
 
 
-def ground(draft: str, pieces: Sequence[Piece], computed: Sequence[str] = (), question: str = "") -> Grounded:
+def ground(draft: str, pieces: Sequence[Piece], computed: Sequence[str] = (), question: str = "", *, close: bool = False) -> Grounded:
     """Keeps the sentences that rest on a passage (or on a tool's result, or claim nothing), gives each its mark, and
-    takes the rest out. `computed` are the texts of tool results."""
+    takes the rest out. `computed` are the texts of tool results; `close` is for writers that mix up what they copy: a sentence
+    must then tell a span in the span's own words and order."""
     cited: dict[tuple[str, int, int], int] = {}
     out = Grounded("")
     kept_claims = 0
@@ -68,8 +70,8 @@ def ground(draft: str, pieces: Sequence[Piece], computed: Sequence[str] = (), qu
             kept_lines.append(line)
             continue
         kept: list[tuple[str, Support | None]] = []
-        for sentence, marks in _sentences(body):
-            verdict = _verdict(sentence, marks, pieces, computed, question)
+        for sentence, marks in sentences_in(body):
+            verdict = _verdict(sentence, marks, pieces, computed, question, close)
             if verdict is None:
                 kept.append((sentence, None))
                 continue
@@ -86,7 +88,7 @@ def ground(draft: str, pieces: Sequence[Piece], computed: Sequence[str] = (), qu
     return out
 
 
-def find_support(sentence: str, pieces: Sequence[Piece], preferred: Sequence[int] = ()) -> Support | None:
+def find_support(sentence: str, pieces: Sequence[Piece], preferred: Sequence[int] = (), *, close: bool = False) -> Support | None:
     """The span that a sentence rests on, or None. Passages whose number the sentence cites are tried first."""
     wanted = normal(sentence)
     ordered = [*(p for p in pieces if p.n in preferred), *(p for p in pieces if p.n not in preferred)]
@@ -94,6 +96,8 @@ def find_support(sentence: str, pieces: Sequence[Piece], preferred: Sequence[int
         exact = _exact(wanted, piece)
         if exact:
             return exact
+    if close:
+        return _shortened(sentence, ordered)
     stems, numbers = content_stems(sentence), numbers_in(sentence)
     if len(stems) < MIN_CLAIM_STEMS:
         return None
@@ -186,14 +190,16 @@ def _marked(sentence: str, marks: str) -> str:
     return f"{sentence.rstrip(' |')} {marks} |" if sentence.startswith("|") else f"{sentence}{marks}"
 
 
-def _verdict(sentence: str, marks: Sequence[int], pieces: Sequence[Piece], computed: Sequence[str], question: str) -> list[Support] | None:
+def _verdict(sentence: str, marks: Sequence[int], pieces: Sequence[Piece], computed: Sequence[str], question: str,
+             close: bool) -> list[Support] | None:
     """None: claims nothing (or a tool said it). Empty: claims something that nothing supports."""
     if not content_stems(sentence) or sentence.lstrip().startswith(("```", "|--", "| --", "|:-", "---", "#")):
         return None
     if any(normal(sentence) in normal(result) or _computed(sentence, result) for result in computed):
         return None
     # A label in front ("**Scheduler** — …") names what the sentence is about; the sentence itself has to be supported.
-    support = find_support(LABEL.sub("", sentence), pieces, marks)
+    body = LABEL.sub("", sentence)
+    support = find_support(without_place(body, question) if close else body, pieces, marks, close=close)
     if support is not None and not is_planted(sentence):
         return [support]
     bare = sentence.strip().rstrip("*_:")
@@ -234,6 +240,22 @@ def _exact(wanted: str, piece: Piece) -> Support | None:
     return None
 
 
+def _shortened(sentence: str, pieces: Sequence[Piece]) -> Support | None:
+    """The first span, one sentence before two, that the sentence only shortens."""
+    for longer in (0, 1):
+        for piece in pieces:
+            spans = sentences_of(piece.passage)
+            for first, last in zip(spans, spans[longer:], strict=False):
+                block = piece.passage.blocks[first.block]
+                if last.block != first.block or block.kind in ("heading", "code"):
+                    continue
+                label = "" if block.kind != "item" else next(iter(block.context[len(block.heading) :][-1:]), "")
+                text = first.plain if last is first else f"{first.plain} {last.plain}"
+                if shortens(sentence, text, label):
+                    return Support(piece, first.start, last.end)
+    return None
+
+
 def _offset_of(raw: str, wanted: str) -> int:
     """Where, in raw Markdown, the part begins whose normal form is `wanted`."""
     starts = [match.start() for match in re.finditer(r"\S+", raw)]
@@ -247,7 +269,7 @@ def _citation(number: int, support: Support) -> Citation:
                     source=passage.source)
 
 
-def _sentences(line: str) -> list[tuple[str, list[int]]]:
+def sentences_in(line: str) -> list[tuple[str, list[int]]]:
     """Sentences of one line of a draft, without their marks, and the passage numbers that they cite."""
     if line.lstrip().startswith("|"):
         parts = [line]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.errors import UnknownModel
+from agent.settings import Calls
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -16,27 +17,33 @@ if TYPE_CHECKING:
 EXTRAS = {"openai": "langchain-openai", "anthropic": "langchain-anthropic", "ollama": "langchain-ollama"}
 NO_KEY = "not-needed"
 LOCAL_CONTEXT = 8192
+SMALL_BYTES = 4e9
+"""Of a model file: about seven billion weights of four bits. Smaller models choose tools badly, and on a processor a prompt that
+explains tools takes them a minute."""
+TOLD_TOKENS, WRITTEN_TOKENS = 120, 400
 
 
 @dataclass(frozen=True)
 class OpenModel:
-    """`text_calls`: it writes its calls as JSON in its text. `errors` are what its provider raises when it fails."""
+    """`calls` is how it acts (agent.settings). `errors` are what its provider raises when it fails."""
 
     model: BaseChatModel
     name: str
-    text_calls: bool = False
+    calls: Calls = "native"
     streams: bool = False
     errors: tuple[type[BaseException], ...] = ()
 
 
 def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack, base_url: str | None = None,
-               timeout_s: float = 60.0) -> OpenModel:
-    """Opens a model; `stack` closes what it needs. Raises UnknownModel, one sentence that says what to do."""
+               timeout_s: float = 60.0, calls: Calls | None = None) -> OpenModel:
+    """Opens a model; `stack` closes what it needs; `calls` is how it is to act, where that isn't left to it.
+
+    Raises UnknownModel, one sentence that says what to do."""
     if name == "offline":
         return OpenModel(offline(), "offline")
     provider, _, rest = name.partition(":")
     if provider == "gguf":
-        return _local(Path(rest).expanduser(), stack, timeout_s)
+        return _local(Path(rest).expanduser(), stack, timeout_s, calls)
     if not rest:
         raise UnknownModel(f"There is no model {name!r}. Name one as provider:model (for example openai:gpt-4o-mini or "
                            "ollama:llama3), as gguf:FILE, or \"offline\".")
@@ -45,7 +52,9 @@ def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack
         options |= {"base_url": base_url, "api_key": _key() or NO_KEY, "stream_usage": True}
     elif base_url:
         options |= {"base_url": base_url}
-    return OpenModel(_remote(provider, rest, options), name, streams=True, errors=_failures(provider))
+    if calls == "planned" and provider == "openai":
+        options |= {"max_tokens": TOLD_TOKENS, "temperature": 0}
+    return OpenModel(_remote(provider, rest, options), name, calls or "native", streams=True, errors=_failures(provider))
 
 
 def _remote(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel:
@@ -67,16 +76,17 @@ def _remote(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel
     return found
 
 
-def _local(path: Path, stack: ExitStack, timeout_s: float) -> OpenModel:
+def _local(path: Path, stack: ExitStack, timeout_s: float, calls: Calls | None) -> OpenModel:
     from agent.gguf import LocalModelError, serve_gguf
 
     try:
         url = stack.enter_context(serve_gguf(path, context=LOCAL_CONTEXT))
     except LocalModelError as error:
         raise UnknownModel(str(error)) from error
-    options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0, "max_tokens": 400,
-               "stream_usage": True}
-    return OpenModel(_remote("openai", "local", options), f"gguf:{path.name}", text_calls=True, streams=True, errors=_failures("openai"))
+    calls = calls or ("planned" if path.stat().st_size < SMALL_BYTES else "text")
+    options = {"base_url": url, "api_key": NO_KEY, "timeout": timeout_s, "max_retries": 0, "temperature": 0,
+               "max_tokens": TOLD_TOKENS if calls == "planned" else WRITTEN_TOKENS, "stream_usage": True}
+    return OpenModel(_remote("openai", "local", options), f"gguf:{path.name}", calls, streams=True, errors=_failures("openai"))
 
 
 def _failures(provider: str) -> tuple[type[BaseException], ...]:

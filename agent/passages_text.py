@@ -13,10 +13,11 @@ SMALL_MODEL_PASSAGES = 3
 
 
 def render_passages(parts: Parts, rows: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
-    """(text, {prompt name: version}). The offline reasoner reads the rows themselves, so for it nothing is rendered."""
-    if parts.model_name == "offline":
+    """(text, {prompt name: version}). The offline reasoner, which also plans for small models, reads the
+    rows themselves, so for it nothing is rendered."""
+    if parts.model_name == "offline" or parts.calls == "planned":
         return f"{len(rows)} passages", {}
-    if parts.text_calls:
+    if parts.calls == "text":
         # Models that write their calls as text are small ones with small contexts: the best few passages must do.
         rows = sorted(sorted(rows, key=lambda row: -row["score"])[:SMALL_MODEL_PASSAGES], key=lambda row: row["n"])
     found = pieces(rows, parts.memory.store)

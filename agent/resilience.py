@@ -16,7 +16,7 @@ from agent.context import Parts, TurnContext
 from agent.offered import MAX_TOOLS, offered_tools
 from agent.state import TutorState
 from agent.textcalls import Answer as WrittenAnswer
-from agent.textcalls import ToolCall, json_schema, parse_call
+from agent.textcalls import ToolCall, json_schema, parse_call, signature
 
 ATTEMPTS = 2
 BACKOFF_S = 0.4
@@ -40,39 +40,59 @@ async def ask_model(state: TutorState, context: TurnContext, offer_tools: bool) 
     if parts.model_name == "offline":
         rendered = parts.prompts.get("tutor")
         message = await _call(parts, parts.model, list(state["messages"]), parts.model_name, context)
-        return Reply(message, _added(state["usage"], message), {"tutor": str(rendered.version)}, [], "offline")
+        return Reply(message, added(state["usage"], message), {"tutor": str(rendered.version)}, [], "offline")
     # What a small model is offered it calls, whether it fits or not.
-    most, shared = (SMALL_MODEL_TOOLS, SMALL_MODEL_SHARED) if parts.text_calls else (MAX_TOOLS, 1)
+    text_calls = parts.calls == "text"
+    most, shared = (SMALL_MODEL_TOOLS, SMALL_MODEL_SHARED) if text_calls else (MAX_TOOLS, 1)
     tools = offered_tools(parts.registry, state["request"]["question"], most, shared) if offer_tools else []
     system, prompts = _system(parts, state, tools)
-    messages: list[BaseMessage] = [SystemMessage(system), *_wire_messages(state["messages"], parts.text_calls)]
-    model: Any = parts.model
-    if tools and not parts.text_calls:
-        model = model.bind_tools(tools)
-    elif tools:
-        model = model.bind(response_format={"type": "json_schema", "json_schema": {"name": "reply", "schema": json_schema(tools)}})
+    messages: list[BaseMessage] = [SystemMessage(system), *_wire_messages(state["messages"], text_calls)]
+    model = parts.model.bind_tools(tools) if tools and not text_calls else parts.model
     try:
-        message = await _with_retry(parts, model, messages, context)
+        message = await (_constrained(parts, tools, messages, context) if tools and text_calls
+                         else _with_retry(parts, model, messages, context))
     except ProviderDown as down:
         message = await _call(parts, parts.fallback, list(state["messages"]), "offline", context)
         notice = f"{parts.model_name} can't be used now ({down}); the offline reasoner answered instead."
-        return Reply(message, _added(state["usage"], message), prompts, [notice], "offline")
-    return Reply(_with_written_call(message, tools), _added(state["usage"], message), prompts, [], parts.model_name)
+        return Reply(message, added(state["usage"], message), prompts, [notice], "offline")
+    return Reply(_with_written_call(message, tools), added(state["usage"], message), prompts, [], parts.model_name)
 
 
 class ProviderDown(Exception):
-    """Why the provider can't be used, in a few words."""
+    """Why the provider can't be used, in a few words. `refused` is set when it answered that the request isn't one it takes."""
+
+    def __init__(self, why: str, refused: bool = False) -> None:
+        super().__init__(why)
+        self.refused = refused
 
 
-async def plain_reply(parts: Parts, text: str, context: TurnContext) -> AIMessage:
+async def plain_reply(parts: Parts, text: str, context: TurnContext, system: str = "") -> AIMessage:
     """A call without tools. Raises ProviderDown."""
     from langchain_core.messages import HumanMessage
 
-    return await _with_retry(parts, parts.model, [HumanMessage(text)], context)
+    before = [SystemMessage(system)] if system else []
+    return await _with_retry(parts, parts.model, [*before, HumanMessage(text)], context)
+
+
+async def planned_step(parts: Parts, messages: Sequence[BaseMessage], context: TurnContext, may_call: bool) -> AIMessage:
+    """The offline reasoner's next step, whichever model answers."""
+    model: Any = parts.fallback if may_call else parts.fallback.bind(tool_names=[])
+    return await _call(parts, model, messages, "offline", context)
+
+
+async def _constrained(parts: Parts, tools: Sequence[dict[str, Any]], messages: Sequence[BaseMessage], context: TurnContext) -> AIMessage:
+    """A reply that the server holds to a schema, or a free one where the server knows no schemas; both are read strictly."""
+    wanted = {"type": "json_schema", "json_schema": {"name": "reply", "schema": json_schema(tools)}}
+    try:
+        return await _with_retry(parts, parts.model.bind(response_format=wanted), messages, context)
+    except ProviderDown as down:
+        if not down.refused:
+            raise
+    return await _with_retry(parts, parts.model, messages, context)
 
 
 async def _with_retry(parts: Parts, model: Any, messages: Sequence[BaseMessage], context: TurnContext) -> AIMessage:
-    last = "no answer"
+    last, refused = "no answer", False
     for attempt in range(ATTEMPTS):
         if attempt:
             await asyncio.sleep(min(BACKOFF_S * 2**attempt * random.uniform(0.5, 1.5), context.left()))
@@ -83,10 +103,10 @@ async def _with_retry(parts: Parts, model: Any, messages: Sequence[BaseMessage],
             last = f"no answer within {parts.settings.model_timeout_s:g} s"
             break  # a second wait as long would leave no time for the offline reasoner
         except parts.provider_errors as error:
-            last = _short(error)
+            last, refused = _short(error), getattr(error, "status_code", None) in (400, 422)
             if not _worth_retrying(error):
                 break
-    raise ProviderDown(last)
+    raise ProviderDown(last, refused)
 
 
 async def _call(parts: Parts, model: Any, messages: Sequence[BaseMessage], name: str, context: TurnContext) -> AIMessage:
@@ -129,13 +149,13 @@ def _is_object(text: str | None) -> bool:
 def _system(parts: Parts, state: TutorState, tools: Sequence[dict[str, Any]]) -> tuple[str, dict[str, str]]:
     functions = [tool["function"] for tool in tools]
     described = [{"name": f["name"], "description": f["description"]} for f in functions]
-    rendered = parts.prompts.render("tutor", mode=state["request"].get("mode", "direct"), tools=described)
-    text, used = rendered.text, {"tutor": str(rendered.prompt.version)}
-    if parts.text_calls:
-        written = parts.prompts.render("text_tools", tools=[{**d, "args": json.dumps(f["parameters"])}
-                                                            for d, f in zip(described, functions, strict=True)])
-        text, used = f"{text}\n\n{written.text}", {**used, "text_tools": str(written.prompt.version)}
-    return text, used
+    mode = state["request"].get("mode", "direct")
+    if parts.calls == "text":
+        written = [{**d, "args": signature(f["parameters"])} for d, f in zip(described, functions, strict=True)]
+        rendered = parts.prompts.render("text_tools", mode=mode, tools=written)
+        return rendered.text, {"text_tools": str(rendered.prompt.version)}
+    rendered = parts.prompts.render("tutor", mode=mode, tools=described)
+    return rendered.text, {"tutor": str(rendered.prompt.version)}
 
 
 def _wire_messages(messages: Sequence[BaseMessage], text_calls: bool) -> list[BaseMessage]:
@@ -173,7 +193,8 @@ def _with_written_call(message: AIMessage, tools: Sequence[dict[str, Any]]) -> A
     return message
 
 
-def _added(before: dict[str, float], message: AIMessage) -> dict[str, float]:
+def added(before: dict[str, float], message: AIMessage) -> dict[str, float]:
+    """The turn's usage with this message's."""
     used: dict[str, Any] = dict(message.usage_metadata or {})
     return {"input_tokens": before["input_tokens"] + used.get("input_tokens", 0),
             "output_tokens": before["output_tokens"] + used.get("output_tokens", 0), "cost_usd": before["cost_usd"]}

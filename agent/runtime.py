@@ -38,13 +38,13 @@ def open_tutor(settings: Settings, *, memory: Memory | None = None, model: BaseC
         registry = registry or LazyRegistry()
         fallback = offline_model(memory, registry)
         opened = OpenModel(model, "scripted") if model is not None else open_model(
-            settings.model, lambda: fallback, stack, settings.base_url, settings.model_timeout_s)
+            settings.model, lambda: fallback, stack, settings.base_url, settings.model_timeout_s, settings.calls)
         tracer = Tracer(Traces(memory.db), settings.otlp_endpoint)
         stack.callback(tracer.close)
         overrides = memory.home / "prompts.toml" if memory.home else None
         parts = Parts(settings, memory, Threads(memory.db), PromptStore(overrides=overrides), registry,
                       executor or stack.enter_context(WorkerExecutor()),
-                      opened.model, fallback, opened.name, tracer, opened.text_calls, opened.streams, opened.errors)
+                      opened.model, fallback, opened.name, tracer, opened.calls, opened.streams, opened.errors)
         yield Tutor(parts)
 
 

@@ -6,6 +6,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, cast, get_args
+
+from agent.errors import UnknownModel
+
+Calls = Literal["native", "text", "planned"]
 
 
 @dataclass(frozen=True)
@@ -13,12 +18,15 @@ class Settings:
     """`home` is the folder of everything kept; `model` names a chat model ("offline", "openai:gpt-…", "gguf:FILE").
 
     Bounds of a turn: `max_steps` rounds of the loop, `max_tokens` in all model calls, `deadline_s` wall time.
-    `review_below` is the grounding confidence under which a draft goes to a person.
+    `calls` is how a model acts: by `native` tool calls, by calls written as JSON in its `text`, or not at all: a `planned` turn is
+    the reasoner's, and the model tells what it found. None leaves it to the kind of model. `review_below` is the grounding
+    confidence under which a draft goes to a person.
     """
 
     home: Path
     model: str = "offline"
     base_url: str | None = None
+    calls: Calls | None = None
     max_steps: int = 6
     max_tokens: int = 60_000
     deadline_s: float = 120.0
@@ -32,6 +40,8 @@ class Settings:
 def settings_from(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Settings from TUTOR_* variables; overrides that are None don't count.
 
+    Raises UnknownModel when TUTOR_CALLS names no way to act.
+
     >>> settings_from({"TUTOR_HOME": "/tmp/x", "TUTOR_MODEL": "offline"}).home.name
     'x'
     """
@@ -40,12 +50,19 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
         "home": Path(env.get("TUTOR_HOME") or "~/.tutor").expanduser(),
         "model": env.get("TUTOR_MODEL") or "offline",
         "base_url": env.get("TUTOR_BASE_URL") or None,
+        "calls": _calls(env.get("TUTOR_CALLS") or None),
         "otlp_endpoint": env.get("OTEL_EXPORTER_OTLP_ENDPOINT") or None,
     }
     values.update({key: value for key, value in overrides.items() if value is not None})
     if "home" in values:
         values["home"] = Path(str(values["home"])).expanduser()
     return Settings(**values)  # type: ignore[arg-type]
+
+
+def _calls(named: str | None) -> Calls | None:
+    if named is not None and named not in get_args(Calls):
+        raise UnknownModel(f"TUTOR_CALLS is {named!r}; it can be {', '.join(get_args(Calls))}, or unset.")
+    return cast("Calls | None", named)
 
 
 def provider_key(provider: str) -> str | None:

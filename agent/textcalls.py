@@ -11,8 +11,8 @@ from typing import Any
 
 NAME_KEYS = ("name", "tool", "function")
 ARGS_KEYS = ("args", "arguments", "parameters")
-LONGEST_ANSWER = 900
-"""Characters, where a server constrains the reply by schema."""
+LONGEST_ANSWER, LONGEST_TEXT, MOST_ITEMS = 900, 200, 40
+"""Characters of the answer and of a text among the arguments, and items of a list, where a server constrains the reply by schema."""
 MAX_TRIES = 1000
 """Braces that open no object before a text counts as prose: each costs a pass over the text up to it."""
 
@@ -71,11 +71,29 @@ def json_schema(tools: Sequence[Mapping[str, Any] | type | Callable[..., Any]]) 
         # Each tool's own definitions move to the root, under its name, where $ref looks for them.
         place = f"{function['name']}."
         parameters = _rerooted(function.get("parameters") or {"type": "object", "properties": {}}, place)
-        definitions |= {place + key: value for key, value in parameters.pop("$defs", {}).items()}
-        choices.append(_closed({"name": {"const": function["name"]}, "args": parameters}))
-    # A small model that repeats itself would otherwise run into its token limit, and a cut reply can't be read.
+        definitions |= {place + key: _bounded(value) for key, value in parameters.pop("$defs", {}).items()}
+        choices.append(_closed({"name": {"const": function["name"]}, "args": _bounded(parameters)}))
     choices.append(_closed({"answer": {"type": "string", "maxLength": LONGEST_ANSWER}}))
     return {"oneOf": choices} | ({"$defs": definitions} if definitions else {})
+
+
+def signature(parameters: Mapping[str, Any]) -> str:
+    """A tool's arguments on one line, the optional ones with a question mark: what a small model reads instead of a schema.
+
+    >>> signature({"properties": {"rate": {"type": "number"}, "unit": {"enum": ["s", "h"]}}, "required": ["rate"]})
+    'rate: number, unit?: "s" | "h"'
+    """
+    needed = parameters.get("required", ())
+    return ", ".join(f"{name}{'' if name in needed else '?'}: {_kind(field)}" for name, field in parameters.get("properties", {}).items())
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return " | ".join(json.dumps(value, ensure_ascii=False) for value in field["enum"])
+    if "anyOf" in field:
+        return " | ".join(_kind(each) for each in field["anyOf"])
+    kind = str(field.get("type", "object"))
+    return f"list of {_kind(field.get('items', {}))}" if kind == "array" else kind
 
 
 def _first_object(text: str) -> dict[str, Any] | None:
@@ -141,6 +159,21 @@ def _folded(name: str) -> str:
 
 def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _bounded(schema: Any) -> Any:
+    """With an end to every text and list that has none: a small model that repeats itself would otherwise run into its token
+    limit, and a cut reply can't be read."""
+    if isinstance(schema, list):
+        return [_bounded(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _bounded(value) for key, value in schema.items()}
+    if found.get("type") == "string" and not found.keys() & {"enum", "const", "pattern", "format"}:
+        found.setdefault("maxLength", LONGEST_TEXT)
+    elif found.get("type") == "array":
+        found.setdefault("maxItems", MOST_ITEMS)
+    return found
 
 
 def _rerooted(schema: Any, place: str) -> Any:

@@ -10,6 +10,7 @@ from agent import tracing
 from agent.context import TurnContext
 from agent.drafting import grounded_draft
 from agent.events import Thought
+from agent.planning import planned_reply
 from agent.resilience import ask_model
 from agent.state import TutorState
 
@@ -21,7 +22,8 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     if (asked := state.get("predict")) is not None:
         return {"rounds": rounds, "draft": _ask_first(asked, state, context)}
     closing = rounds >= context.parts.settings.max_steps
-    reply = await ask_model(state, context, offer_tools=not closing)
+    ask = planned_reply if context.parts.calls == "planned" else ask_model
+    reply = await ask(state, context, offer_tools=not closing)
     update: dict[str, Any] = {"rounds": rounds, "usage": reply.usage, "prompts": {**state["prompts"], **reply.prompts},
                               "notices": [*state["notices"], *reply.notices]}
     if (reply.message.tool_calls or reply.message.invalid_tool_calls) and not closing:

@@ -15,8 +15,13 @@ import pytest
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
+from agent.events import TurnRequest
 from agent.gguf import LocalModelError, _idle, serve_gguf
+from agent.runtime import open_tutor
+from agent.settings import Settings
 from agent.textcalls import ToolCall, json_schema, parse_call
+from memory.open import Memory
+from tests.conftest import NOTES
 
 ROOT = Path(__file__).parents[2]
 ASKED = "What is a GPU?"
@@ -117,6 +122,15 @@ def test_the_path_of_the_file_is_not_told(url: str, model_file: Path) -> None:
     with urllib.request.urlopen(f"{url}/models") as reply:
         told = reply.read().decode()
     assert json.loads(told)["data"][0]["id"] == model_file.stem and str(model_file.parent) not in told
+
+
+async def test_a_turn_shows_the_models_own_sentences_and_costs_few_tokens(model_file: Path, memory: Memory, tmp_path: Path) -> None:
+    with open_tutor(Settings(home=tmp_path, model=f"gguf:{model_file}"), memory=memory) as tutor:
+        answer = await tutor.ask(TurnRequest(question="What does a queue decouple?"))
+    assert answer.status == "answered" and answer.citations and answer.prompts["retell"] == "1"
+    assert all(NOTES[c.start : c.end] == c.quote for c in answer.citations)
+    assert answer.model.startswith("gguf:") and 0 < answer.usage.input_tokens < 600 and 0 < answer.usage.output_tokens <= 600
+    assert not any("Nothing that" in notice for notice in answer.notices), answer
 
 
 def test_leaving_during_a_request_waits_for_its_end(model_file: Path) -> None:
