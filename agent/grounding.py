@@ -21,6 +21,9 @@ MARK = re.compile(r"\s*\[(\d{1,3})\]")
 LABEL = re.compile(r"^\*\*[^*]{1,120}\*\*\s+—\s+")
 LIST_MARK = re.compile(r"^\s*(?:[*+-]|\d+[.)])\s+")
 PIECES = re.compile(r"(?<=[.!?])(?<!e\.g\.)(?<!i\.e\.)(?<!vs\.)(?<!etc\.)(?<!\d\.)((?:\s*\[\d{1,3}\])*)\s+(?=[A-Z\"'(*_`])")
+BREAK = re.compile(r"(?:^|[.!?:;|*_)\]—–-])\s*$")
+"""What a part of a span may begin after: a label or another sentence."""
+DENIED = re.compile(r"(?i)\b(?:myth|misconception|wrong|untrue|false|not true) (?:is )?(?:that|to (?:say|think|believe))\b")
 MIN_COVERED = 0.75
 LOOSE_COVERED = 0.6
 MIN_CLAIM_STEMS = 2
@@ -28,7 +31,7 @@ MIN_CLAIM_STEMS = 2
 # Sentences that claim nothing about the subject: talk about the material or to the learner.
 TALK = re.compile(
     r"(?i)^(?:\W*)(?:your notes|the notes|the course|neither|i (?:found|could|can|couldn't|can't|don't|did)|"
-    r"here (?:is|are)|in short|in your notes|from (?:your|the) (?:notes|course)|correct(?:ion|ed below)|note:|sources?:|computed|"
+    r"here (?:is|are)|in your notes|from (?:your|the) (?:notes|course)|correct(?:ion|ed below)|note:|sources?:|computed|"
     r"assum(?:ed|ing|ptions?)|would you|do you|what |which |how |why |try |tell me|let's|good|right|"
     r"partly right|not quite|missing from your answer|the passage says|well done)")
 
@@ -115,7 +118,7 @@ def find_support(sentence: str, pieces: Sequence[Piece], preferred: Sequence[int
                 direct = len(stems & own) / len(stems)
                 if covered < MIN_COVERED or direct < LOOSE_COVERED or not numbers <= numbers_in(text):
                     continue
-                if negated(sentence) != negated(text):
+                if negated(sentence) != negated(text) or bool(DENIED.search(sentence)) != bool(DENIED.search(text)):
                     continue
                 score = direct - 0.01 * (stop - at) + (0.05 if piece.n in preferred else 0.0)
                 if best is None or score > best[0]:
@@ -229,6 +232,8 @@ def _exact(wanted: str, piece: Piece) -> Support | None:
         if text.endswith(wanted) and len(wanted.split()) >= 4:
             raw = quote(piece.passage, span.start, span.end)
             offset = _offset_of(raw, wanted)
+            if not BREAK.search(raw[:offset]):
+                continue  # the tail of "it is a myth that …" isn't what was said
             return Support(piece, span.start + offset, span.end)
         if wanted.startswith(text) and len(wanted) > len(text):
             joined, stop = text, at

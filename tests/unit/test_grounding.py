@@ -108,3 +108,13 @@ def test_any_draft_leaves_only_verbatim_quotes(draft: str) -> None:
     assert all(TEXT[c.start : c.end] == c.quote for c in out.citations)
     assert [c.n for c in out.citations] == list(range(1, len(out.citations) + 1))
     assert 0.0 <= out.confidence <= 1.0
+
+
+def test_the_tail_of_a_denial_is_no_quote_of_it() -> None:
+    myth = piece("# Myths\n\nIt is a myth that a replica never lags behind its leader.\n")
+    assert ground("It is a myth that a replica never lags behind its leader.[1]", [myth]).citations
+    assert find_support("A replica never lags behind its leader.", [myth], [1]) is None
+
+
+def test_a_summary_in_short_is_a_claim_like_any() -> None:
+    assert ground("In short, Redis Cluster writes to three continents at once.", [piece()]).unsupported
