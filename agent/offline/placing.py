@@ -14,6 +14,7 @@ from agent.offline.parameters import Slot
 from agent.offline.reading import Reading
 from agent.offline.series import NumberList
 from agent.offline.vocabulary import FUNCTION, stems_of
+from tools.prose.found import Found
 
 _EVERYDAY = (
     "none step full open clos own all tree trace burst queue tail mean reduc ramp chang varianc parallel serial dynam "
@@ -71,17 +72,25 @@ def place_written(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
 
 
 def _place_told(slot: Slot, reading: Reading, result: Fit) -> None:
-    """The longest plain form of a text: a named group of the expression is the value if one matched, else all of it."""
-    match = max(re.finditer(slot.told, reading.text), key=lambda each: len(each[0]), default=None)
-    if match is None:
+    """The plain form of a text, as its finder or its expression finds it."""
+    found = slot.finder.read(reading.text) if slot.finder is not None else _matched(slot.told, reading.text)
+    if found is None:
         return
-    inside = {at for at, q in enumerate(reading.quantities) if match.start() <= q.start < match.end()}
-    result.args[slot.name] = next((part for part in match.groupdict().values() if part), match[0])
+    inside = {at for at, q in enumerate(reading.quantities) if found.holds(q.start)}
+    result.args[slot.name] = found.text
     result.used |= inside
     result.written = True
     result.score += 1.0 + 0.4 * min(len(inside), 8)
     result.strong += 1.5
     result.named += 1
+
+
+def _matched(shape: str, text: str) -> Found | None:
+    """The longest match: a named group is the argument if one matched, else all of it."""
+    match = max(re.finditer(shape, text), key=lambda each: len(each[0]), default=None)
+    if match is None:
+        return None
+    return Found(next((part for part in match.groupdict().values() if part), match[0]), (match.span(),))
 
 
 def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:

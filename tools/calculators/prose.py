@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+from tools.prose.found import Finder, Found
 
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 AND = r"\s*(?:[,;]\s*(?:and\s+|then\s+)?|\s(?:and|then)\s+|\s)\s*"
@@ -59,8 +62,11 @@ CHANGE = (rf"(?i)\b{_TYPE}\s*(?:->|→|\bto\b)\s*(?:a\s+|an\s+)?{_TYPE}\b"
 """A change of an Avro schema: "int->long", "a field is added without a default"."""
 
 
-def told(field: Any, shape: str) -> Any:
+def told(field: Any, shape: str, read: Callable[[str], Found | None] | None = None) -> Any:
     """The same parameter, with the regular expression of its plain form in a sentence under `told` of its schema: a
-    named group that matched is the argument if there is one, the whole match otherwise."""
+    named group that matched is the argument if there is one, the whole match otherwise. Where one expression can't say it,
+    `read` finds the argument and `shape` only what may be one."""
     field.json_schema_extra["told"] = shape
+    if read is not None:
+        field.metadata.append(Finder(read))
     return field
