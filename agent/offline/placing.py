@@ -137,6 +137,7 @@ def _list_closeness(slot: Slot, found: NumberList, reading: Reading) -> float:
 def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     """Named options ("token bucket", "GPipe") and flags ("with recomputation", "no sequence parallelism")."""
     switches = [slot for slot in slots if slot.kind in ("flag", "choice")]
+    written = {slot.name for slot in slots if slot.kind == "text" and slot.name in result.args}
     counts: set[tuple[str, ...]] = set()
     for slot in slots if switches else ():
         if slot.kind in ("number", "whole"):
@@ -148,6 +149,9 @@ def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
                 start = reading.words[spots[0][0]][1]
                 result.args[slot.name] = not NEGATED.search(reading.text[max(0, start - 24): start])
                 result.score += 0.3
+            continue
+        if (own := next((option for option, _ in slot.options if option in written), None)) is not None:
+            result.args[slot.name] = own  # a trace is given, so the traffic is that trace
             continue
         clear = [(_clearness(slot, option, stems, reading, counts), option) for option, stems in slot.options]
         best, option = max(clear, key=lambda each: each[0], default=(0.0, None))

@@ -38,8 +38,13 @@ _ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffice
                          r"|\b(?:in parallel|either|standby|any one)\b")
 _CHAINED = re.compile(r"(?i)\b(?:then|fronts|fronted|in front of|behind|followed by|passes|in series|chain|goes through"
                       r"|depends?|calls?|overall|whole|end to end)\b")
-_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*|time\s+)?")
+_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+(?:at|in)\s+(?:(?P<named>(?:the\s+)?(?:second|minute)|time|t\s*=)\s*)?")
 _COME = re.compile(r"(?i)[\s,:]+(?:there are |come |arrive |another )?")
+_HITS = re.compile(
+    rf"(?i)(?:(?P<count>\d+)\s+)?\b(?:hits?|requests?|calls?|arrivals?|attempts?)\s+(?:(?:arrive|come|land|are)\s+)?at\s+(?:t\s*=\s*)?"
+    rf"(?P<times>{_NUMBER}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_NUMBER}){{2,}})\s*(?P<unit>ms|s|secs?|seconds?|min|minutes?)?\b(?![:@])(?!\.\d)")
+"""Single requests at a row of times: "hits at 1, 2, 3.5 and 4 s"."""
+_AT_ONCE = re.compile(r"(?i)(?P<count>\d+)\s+(?:\w+\s+){0,4}?(?:at|in)\s+(?:the\s+(?:very\s+)?same\s+(?:instant|moment|time)|one\s+(?:instant|go))\b")
 MOST_CALLS = 8
 _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 
@@ -152,12 +157,14 @@ def _calls(text: str) -> list[Written]:
 
 
 def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
-    """Counts with a point in time after or before each: "60 requests arrive at 0:59 and 60 more at 1:02"."""
+    """Counts with a point in time after or before each: "60 requests arrive at 0:59 and 60 more at 1:02", single requests,
+    or a lone burst."""
+    if (hits := _HITS.search(text)) is not None:
+        return _single(hits)
     entries: list[tuple[Quantity, Quantity]] = []
     for count, time in zip(quantities, quantities[1:], strict=False):
-        between = text[count.end: time.start]
-        moment = time.unit == "s" or time.unit == "count" and "=" in between
-        if count.unit == "count" and moment and _AT.fullmatch(between):
+        between = _AT.fullmatch(text[count.end: time.start])
+        if between is not None and count.unit == "count" and (time.unit == "s" or time.unit == "count" and between["named"]):
             entries.append((count, time))
     if not entries:
         for time, count in zip(quantities, quantities[1:], strict=False):
@@ -165,10 +172,22 @@ def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
                     and _COME.fullmatch(text[time.end: count.start])):
                 entries.append((count, time))
     if not entries or (len(entries) < 2 and entries[0][1].original != "clock"):
-        return None
+        burst = _AT_ONCE.search(text)
+        return Written(f"{burst['count']}@0s", "trace", *burst.span()) if burst is not None and not entries else None
     start = min(min(count.start, time.start) for count, time in entries)
     end = max(max(count.end, time.end) for count, time in entries)
-    return Written(",".join(f"{count.value:.0f}@{time.value:g}s" for count, time in entries), "trace", start, end)
+    told = [(count, time.value * (60 if time.unit == "count" and "minute" in text[count.end: time.start].lower() else 1))
+            for count, time in entries]
+    return Written(",".join(f"{count.value:.0f}@{at:g}s" for count, at in told), "trace", start, end)
+
+
+def _single(hits: re.Match[str]) -> Written:
+    """As many at each time as are told, if they aren't told all together."""
+    times = re.findall(_NUMBER, hits["times"])
+    unit = (hits["unit"] or "s").lower()
+    short = "ms" if unit == "ms" else "min" if unit.startswith("m") else "s"
+    each = 1 if hits["count"] is None or int(hits["count"]) == len(times) else int(hits["count"])
+    return Written(",".join(f"{each}@{time}{short}" for time in times), "trace", *hits.span())
 
 
 def _described(text: str, quantities: Sequence[Quantity]) -> Written | None:
