@@ -95,7 +95,7 @@ def _matched(shape: str, text: str) -> Found | None:
 
 def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     """Lists, nearest name first; for a lone list of shares the shares of the sentence ("99.9% and 99.5% in series")."""
-    places = [slot for slot in slots if slot.kind == "list"]
+    places = [slot for slot in slots if slot.kind == "list" and slot.name not in result.args]
     rest = [found for found in reading.lists if len(found.values) >= 2]
     if not places or (all(found.pair for found in rest) and _shares(places, reading, result)):
         return
