@@ -29,6 +29,8 @@ _TALLY = re.compile(rf"(?<![\w.,:@=-])\d+\s(?!and\b|or\b|to\b|of\b)[A-Za-z][\w-]
 """How many there are of each: "6 flu, 3 cold and 1 HIV"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
+_NESTED = re.compile(rf"\[[\s\d.,eE+-]+\](?:(?:\s*[,;]\s*(?:and\s+)?|\s+and\s+|\s+)\[[\s\d.,eE+-]+\]){{2,}}")
+"""Three lists and more in a row are the rows of one table, no lists of their own."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
 _NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up"
@@ -97,8 +99,11 @@ def read_lists(text: str) -> list[NumberList]:
         found.append(NumberList(tuple(float(each[1]) for each in paired), paired[0].start(), paired[-1].start(2)))
         found.append(NumberList(tuple(float(each[2].replace(",", "")) for each in paired), paired[-1].start(2), paired[-1].end()))
     found += _repeated(text)
+    nested = [match.span() for match in _NESTED.finditer(text)]
     for match in [*_SLASHED.finditer(text), *_LIST.finditer(text)]:
         if any(other.start < match.end() and match.start() < other.end for other in found):
+            continue
+        if any(start <= match.start() < end for start, end in nested):
             continue
         if "[" not in match[0] and _THOUSANDS.fullmatch(match[0].strip()):
             continue

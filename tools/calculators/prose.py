@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tools.prose.found import Finder, Found
+from tools.prose.pairs import METHOD
 
 CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"
 AND = r"\s*(?:[,;]\s*(?:and\s+|then\s+)?|\s(?:and|then)\s+|\s)\s*"
@@ -15,10 +16,7 @@ _DATED = r"\d{4}-\d\d-\d\d(?:[T ]\d\d(?::\d\d)*)?|\d{1,3}T\d\d(?::\d\d)*"
 _WHEN = rf"(?:day\s+\d+,?\s+(?:at\s+)?(?:{CLOCK})|{_DATED}|{CLOCK})"
 _VALUE = r"-?\d+(?:\.\d+)?"
 _WORD = r"[A-Za-z][\w.'-]*\w"
-_QUOTED = r"[\"“'‘`][^\"”'’`]{1,80}[\"”'’`]"
 _PROPER = r"[A-Z][\w'-]+(?:\s[A-Z][\w'-]+){1,2}"
-_STRING = rf"{_QUOTED}|{_PROPER}|{_WORD}"
-_NAMED = r"(?:the\s+)?(?:two\s+)?(?:words?|strings?|names?|titles?)?\s*"
 
 EVENTS = (rf"(?i){CLOCK}(?:{AND}{CLOCK})+|{_NUMBER}\s*{_UNIT}(?:{AND}{_NUMBER}\s*{_UNIT}){{2,}}"
           rf"|{_NUMBER}(?:,\s+(?:and\s+)?{_NUMBER}){{2,}}(?:,?\s+and\s+{_NUMBER})?(?:\s*{_UNIT})?")
@@ -41,14 +39,15 @@ _LAST = (rf"(?:{_LASTS}(?:\s*each)?\)?|(?:needs?|depends?\s+on|after|waits?\s+(?
 _ROW = r"\w+\s*:\s*\d+(?:\.\d+)?(?:\s*:\s*\w+(?:\s*\+\s*\w+)*)?(?:@\w+)?"
 DAG = rf"{_ROW}(?:\s*[,;]\s*{_ROW})+|(?i:{_FIRST}[^?\n]*{_LAST})"
 """Tasks as name:duration:parents, or told: "A takes 2 min, then B and C (4 min each)"."""
-_BETWEEN = rf"(?:\b(?:between|from|of|turn|turns|convert|change|compare)\s+{_NAMED})"
-_QUOTES = r"[\"“'‘`](?P<quoted>[^\"”'’`]{1,80})[\"”'’`]"
-_GIVEN = rf"(?:{_QUOTES}|(?P<plain>{_PROPER}|{_WORD}))"
-_TO = r"\s*(?:,|\band\b|\bto\b|\binto\b|\bvs\.?|\bversus\b|\bwith\b|->|→)\s*"
-FIRST_STRING = rf"{_BETWEEN}{_GIVEN}{_TO}(?:{_STRING})|{_QUOTES.replace('quoted', 'first')}{_TO}{_QUOTED}"
-SECOND_STRING = rf"{_BETWEEN}(?:{_STRING}){_TO}{_GIVEN}|{_QUOTED}{_TO}{_QUOTES.replace('quoted', 'second')}"
-ONE_STRING = rf"\b(?:of|for)\s+(?:the\s+)?(?:sur)?(?:name\s+|word\s+|string\s+)?{_GIVEN}"
-"""Strings to compare: "between kafka and kafak", "from 'a b' to 'a c'"."""
+TWO_STRINGS = METHOD
+"""What may come with strings to compare: "levenshtein kitten sitting", "Jaro-Winkler of 'a b' and 'a c'"."""
+ONE_STRING = (rf"\b(?:of|for)\s+(?:the\s+)?(?:sur)?(?:name\s+|word\s+|string\s+)?"
+              rf"(?:[\"“'‘`](?P<quoted>[^\"”'’`]{{1,80}})[\"”'’`]|(?P<plain>{_PROPER}|{_WORD}))")
+"""A string to encode: "the Soundex code of Robert"."""
+BATCHES = r"\[\s*-?[\d.]+[^\]]*\]\s*(?:,|;|and|\s)\s*(?:and\s+)?\["
+"""Rows of numbers: "[2, 4], [6] and [5, 7]"."""
+EACH_BATCH = r"(?i)\d\s+(?:\w+\s+)?tokens?\b(?s:.*)\bloss|\bloss(?s:.*)\d\s+(?:\w+\s+)?tokens?\b"
+"""Tokens and losses of batches told one by one."""
 _DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d(?::\d\d)*)?"
 START = rf"(?i)\b(?:start(?:s|_date|ed|ing)?|since|from|begins?)\b[^.;?]{{0,24}}?(?P<value>{_DATE})"
 NOW = rf"(?i)\b(?:now|today|unpaused?|switch(?:ed)? on|turned on|enabled?|deployed|until)\b[^.;?]{{0,24}}?(?P<value>{_DATE})"
