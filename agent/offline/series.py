@@ -25,8 +25,10 @@ _PAIRED = re.compile(rf"({_NUMBER})\s*\((\d[\d,]*)\s*[a-z]+\)")
 """Values with what each counts for: "0.8 (500 examples), 0.6 (1500 examples)"."""
 _NAMED = re.compile(rf"(?<![\w.])(?P<name>[A-Za-z]\w{{0,15}})\s?=\s?(?P<value>{_NUMBER})(?![\w%]|\.\d)")
 """One of several values of the same name: "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1"."""
-_TALLY = re.compile(rf"(?<![\w.,:@=-])\d+\s(?!and\b|or\b|to\b|of\b)[A-Za-z][\w-]*(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)\d+\s[A-Za-z][\w-]*){{1,}}(?![\w])")
-"""How many there are of each: "6 flu, 3 cold and 1 HIV"."""
+_HOLDER = r"(?:(?:patients|people|persons|records|rows|cases|customers)\s+)?(?:(?:with|have|has|had)\s+(?:an?\s+)?)?"
+_OF_EACH = rf"\d+\s(?!and\b|or\b|to\b|of\b){_HOLDER}[A-Za-z][\w-]*"
+_TALLY = re.compile(rf"(?<![\w.,:@=-]){_OF_EACH}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_OF_EACH})+(?![\w])")
+"""How many there are of each: "6 flu, 3 cold and 1 HIV", "5 patients with flu and 3 with a cold"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
 _NESTED = re.compile(rf"\[[\s\d.,eE+-]+\](?:(?:\s*[,;]\s*(?:and\s+)?|\s+and\s+|\s+)\[[\s\d.,eE+-]+\]){{2,}}")
