@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.offline.quantity import Quantity
+from tools.prose.grids import Grid, find_grids
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _TIME = r"(?:\d+:)?\d+:\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:ms|min|s|m|h)?"
@@ -31,8 +32,14 @@ _TALLY = re.compile(rf"(?<![\w.,:@=-]){_OF_EACH}(?:(?:\s*,\s*(?:and\s+)?|\s+and\
 """How many there are of each: "6 flu, 3 cold and 1 HIV", "5 patients with flu and 3 with a cold"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
-_NESTED = re.compile(rf"\[[\s\d.,eE+-]+\](?:(?:\s*[,;]\s*(?:and\s+)?|\s+and\s+|\s+)\[[\s\d.,eE+-]+\]){{2,}}")
+_NESTED = re.compile(r"\[[\s\d.,eE+-]+\](?:(?:\s*[,;]\s*(?:and\s+)?|\s+and\s+|\s+)\[[\s\d.,eE+-]+\]){2,}")
 """Three lists and more in a row are the rows of one table, no lists of their own."""
+_SMALL = dict(zip("two three four five six seven eight nine ten twelve twenty".split(), (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20), strict=True))
+_MANY = rf"(?P<many>\d{{1,3}}|{'|'.join(_SMALL)})"
+_ALIKE = re.compile(
+    rf"(?i)\b(?:{_MANY}\s+(?:[a-z-]+\s+){{1,3}}?each|each\s+of\s+(?:the|its|our)\s+{_MANY.replace('many', 'of')}\s+(?:[a-z-]+\s+){{1,3}}?)"
+    rf"\s*(?:held|holds?|had|have|has|with|at|contain(?:ed|s)?|covered|got)?\s*(?:about\s+)?(?P<share>{_NUMBER})\s*%")
+"""Equal shares told once: "the four bands each held 25%"."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
 _NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up"
@@ -48,7 +55,8 @@ _HITS = re.compile(
     rf"(?i)(?:(?P<count>\d+)\s+)?\b(?:hits?|requests?|calls?|arrivals?|attempts?)\s+(?:(?:arrive|come|land|are)\s+)?at\s+(?:t\s*=\s*)?"
     rf"(?P<times>{_NUMBER}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_NUMBER}){{2,}})\s*(?P<unit>ms|s|secs?|seconds?|min|minutes?)?\b(?![:@])(?!\.\d)")
 """Single requests at a row of times: "hits at 1, 2, 3.5 and 4 s"."""
-_AT_ONCE = re.compile(r"(?i)(?P<count>\d+)\s+(?:\w+\s+){0,4}?(?:at|in)\s+(?:the\s+(?:very\s+)?same\s+(?:instant|moment|time)|one\s+(?:instant|go))\b")
+_AT_ONCE = re.compile(
+    r"(?i)(?P<count>\d+)\s+(?:\w+\s+){0,4}?(?:at|in)\s+(?:the\s+(?:very\s+)?same\s+(?:instant|moment|time)|one\s+(?:instant|go))\b")
 MOST_CALLS = 8
 _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 
@@ -90,8 +98,8 @@ def read_lists(text: str) -> list[NumberList]:
     >>> read_lists("0-10: 5, 10-20: 8, 20-30: 2")[0].labels
     ('0-10', '10-20', '20-30')
     """
-    found: list[NumberList] = []
-    for table in _TABLE.finditer(text):
+    found = [column for grid in find_grids(text) for column in _columns(text, grid)]
+    for table in () if found else _TABLE.finditer(text):
         cells = list(re.finditer(_CELL, table[0]))
         labels = tuple(re.split(r"\s*[:=|]\s*", cell[0])[0].strip() for cell in cells)
         found.append(NumberList(tuple(float(cell["value"]) for cell in cells), table.start(), table.end(), labels))
@@ -116,6 +124,26 @@ def read_lists(text: str) -> list[NumberList]:
     return sorted(found, key=lambda each: each.start)
 
 
+def _columns(text: str, grid: Grid) -> list[NumberList]:
+    """The columns of numbers of a table that has several, each called by its header; the rows' names go with the first."""
+    wanted = [at for at in range(1, len(grid.header)) if all(re.fullmatch(rf"{_NUMBER}\s*%?", row[at]) for row in grid.rows)]
+    if len(wanted) < 2:
+        return []
+    places: dict[int, list[int]] = {}
+    place = grid.header_end
+    for row in grid.rows:
+        for at, cell in enumerate(row):
+            place = text.index(cell, place)
+            places.setdefault(at, []).extend(place + number.start() for number in re.finditer(r"\d+(?:\.\d+)?", cell))
+            place += len(cell)
+    found, head = [], grid.start
+    for at in wanted:
+        head = text.index(grid.header[at], head) + len(grid.header[at])
+        values = tuple(float(re.match(_NUMBER, row[at])[0]) for row in grid.rows)  # type: ignore[index]
+        found.append(NumberList(values, head, head, spots=(*places[at], *(places[0] if at == wanted[0] else ()))))
+    return found
+
+
 def _repeated(text: str) -> list[NumberList]:
     """Values that stand apart: each "a = …" of "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1", and
     how many there are of each: "6 flu, 3 cold and 1 HIV"."""
@@ -125,6 +153,11 @@ def _repeated(text: str) -> list[NumberList]:
     found = [NumberList(tuple(float(each["value"]) for each in same), same[0].start("value"), same[0].end("value"), name=name,
                         spots=tuple(each.start("value") for each in same))
              for name, same in named.items() if len(same) > 1]
+    for match in _ALIKE.finditer(text):
+        word = (match["many"] or match["of"]).lower()
+        many, share = _SMALL.get(word) or int(word), float(match["share"]) / 100
+        if abs(many * share - 1) < 0.02:
+            found.append(NumberList((share,) * many, match.start(), match.end()))
     for match in _TALLY.finditer(text):
         counts = tuple(float(part) for part in re.findall(r"(?<![\w.-])\d+(?= )", match[0]))
         found.append(NumberList(counts, match.start(), match.end(), pair=len(counts) == 2))

@@ -16,7 +16,6 @@ from tools.calculators.dag_graph import read_dag
 from tools.calculators.dag_words import told_rows
 from tools.calculators.event_counts import session_count
 from tools.prose.found import Finder
-from tools.prose.pairs import find_first, find_second
 from tools.registry import load_tools
 from tools.simulators.change_capture import parse_script
 from tools.simulators.event_trace import parse_events

@@ -29,14 +29,16 @@ NETFLIX = {(8, 2, 14): 0.99, (2, 0, 3): 0.68}
 IEEE Security & Privacy 2008."""
 
 
-@formula("anon.k", words=["k of k-anonymity", "k-anonymity", "how large is k", "which k", "what k", "k of this table", "k-anonymous", "smallest group",
+@formula("anon.k", words=["k of k-anonymity", "k-anonymity", "how large is k", "which k", "what k", "k of this table", "k-anonymous",
+                          "smallest group",
                           "quasi identifiers"], cases=[
     Case({"rows": [["1305*", "<30"], ["1305*", "<30"], ["1485*", "40+"], ["1485*", "40+"], ["1485*", "40+"]]},
          {"result": 2}, source="smallest group of equal rows"),
     Case({"rows": "(20-29, 130), (20-29, 130), (30-39, 148), (30-39, 148), (30-39, 148)"}, {"result": 2},
          source="the same in plain text"),
 ], asks=[
-    Ask("What k does this table have? The quasi-identifiers are zip and age.\n476** 20-29 flu\n476** 20-29 cancer\n479** 30-39 flu\n479** 30-39 "
+    Ask("What k does this table have? The quasi-identifiers are zip and age.\n476** 20-29 flu\n476** 20-29 cancer\n479** 30-39 "
+        "flu\n479** 30-39 "
         "HIV\n479** 30-39 flu", "result", 2),
     Ask("k-anonymity of these rows, quasi-identifiers zip and age: 130* <30 flu; 130* <30 HIV; 130* <30 cold; 148* 40+ flu; 148* 40+ cold?",
         "result", 2),
@@ -75,7 +77,8 @@ def entropy_l(p: list[float] = _P) -> float:
     Case({"classes": [["flu", "cancer"], ["flu", "flu", "flu"]]}, {"result": [1, 1.0]}, source="worst class"),
 ])
 def table_l(
-    classes: Rows = told(param(min_length=1, max_length=100_000, words=["classes", "sensitive values of each class"]), RECORDS, find_classes),
+    classes: Rows = told(param(min_length=1, max_length=100_000, words=["classes", "sensitive values of each class"]), RECORDS,
+        find_classes),
     out: str = param("", max_length=200),
 ) -> list[float]:
     """l of a table given its classes' sensitive values: [distinct, entropy], each of the worst class."""

@@ -57,9 +57,11 @@ def log(ops: Ops = op_param()) -> dict[str, int]:
     Case({"ops": _LATE, "poll_every_s": 5, "lookback_s": 2}, {"captured": 2, "missed": 1}, source="traced by hand"),
     Case({"ops": "1 I a; 2 I b; 4 U a; 6 D b", "polls": "5, 10"}, {"captured": 2, "missed": 2, "ghosts": ["b"]}, source="a and b at 5 s"),
 ], asks=[
-    Ask("A table is polled by updated_at at t=5 and t=10. t1 insert a, t2 insert b, t4 update a, t6 delete b, t8 insert c. How many of the five "
+    Ask("A table is polled by updated_at at t=5 and t=10. t1 insert a, t2 insert b, t4 update a, t6 delete b, t8 insert c. How many "
+        "of the five "
         "changes does the poller see?", "captured", 3),
-    Ask("insert k1 at t=2, update k1 at t=3, insert k2 at t=6, delete k2 at t=7. Polls by updated_at at t=5, 10 and 15: how many changes are "
+    Ask("insert k1 at t=2, update k1 at t=3, insert k2 at t=6, delete k2 at t=7. Polls by updated_at at t=5, 10 and 15: how many "
+        "changes are "
         "missed?", "missed", 3),
 ])
 def query_poll(

@@ -124,7 +124,8 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
     return found
 
 
-@formula("dag.critical_path", words=["critical path", "longest chain", "unlimited workers", "shortest possible time", "as many workers as I like"], cases=[
+@formula("dag.critical_path", words=["critical path", "longest chain", "unlimited workers", "shortest possible time",
+                                     "as many workers as I like"], cases=[
     Case({"dag": EXAMPLE}, {"result": 11}, source="A-B-D-E-G: 3 + 2 + 2 + 3 + 1"),
     Case({"dag": EXAMPLE_TEXT}, {"result": 11}, source="the same as text"),
 ], asks=[
@@ -132,7 +133,8 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
     Ask("Durations in minutes: load 4; tidy 6 (after load); enrich 9 (after load); fit 20 (after tidy and enrich); report 3 (after fit). "
         "How long is the critical path with unlimited workers?", "result", 36),
     Ask("task | minutes | needs\nload | 4 | -\ntidy | 6 | load\nfit | 20 | tidy, load\nWhat is the shortest possible time?", "result", 30),
-    Ask("Critical path, please: fetch 5 min; then parse (8) and index (12) both need fetch; publish (2) needs parse and index?", "result", 19),
+    Ask("Critical path, please: fetch 5 min; then parse (8) and index (12) both need fetch; publish (2) needs parse and index?", "result",
+        19),
 ])
 def critical_path(dag: DagSpec = dag_param()) -> float:
     """Length of the longest chain of dependent tasks: the time that no number of workers can beat."""

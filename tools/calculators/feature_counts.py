@@ -8,13 +8,14 @@ from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.feature_joins import Features, Times, feature_param, join_rows, label_param, leaks, read_history
 from tools.calculators.timestamps import HOUR_MS
 
-
 _TTL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["ttl", "tolerance", "expires"], "help": "0: none expire"}
 _LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "help": "event to store",
-                        "words": ["lag", "ingestion lag", "arrives", "after its event time", "after the event", "shows up", "land in the store"]}
+                        "words": ["lag", "ingestion lag", "arrives", "after its event time", "after the event", "shows up",
+                                  "land in the store"]}
 
 
-@formula("feature.value_for_label", words=["which value", "point-in-time join attach", "training row", "leak-free", "known at label time"], cases=[
+@formula("feature.value_for_label", words=["which value", "point-in-time join attach", "training row", "leak-free",
+                                           "known at label time"], cases=[
     Case({"labels": "the 6th at noon", "features": "4th 08:00=14, 5th 07:30=22, 6th 7 pm=31"}, {"result": 22}, source="31 comes later"),
     Case({"labels": "11:10", "features": "09:40=15, 10:20=21, 11:05=30", "lag_h": 0.25}, {"result": 21}, source="30 arrives at 11:20"),
     Case({"labels": "11:10", "features": "09:40=15", "ttl_h": 1}, {"result": None}, source="90 minutes old"),
@@ -59,7 +60,8 @@ def missing_count(
 @formula("feature.latest_leaks", unit="rows", cases=[
     Case({"labels": "day 1 18:00, day 3 12:00, day 6 08:00", "features": "day 1 09:00=3, day 5 20:00=12"}, {"result": 2},
          source="12 is from day 5"),
-], words=["newest value", "latest value", "latest join", "most recent value", "from the future", "instead of the value known at the label time"], asks=[
+], words=["newest value", "latest value", "latest join", "most recent value", "from the future",
+          "instead of the value known at the label time"], asks=[
     Ask("Every label was joined with the newest feature value. Feature values: 3 (day 1, 09:00), 5 (day 2, 15:00), 9 (day 4, "
         "10:00). Labels: day 1 18:00, day 3 12:00, day 5 06:00. How many rows got a value from the future?", "result", 2),
 ])

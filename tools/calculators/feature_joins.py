@@ -26,7 +26,8 @@ _FEATURES: dict[str, Any] = {"max_length": 20_000, "words": ["features", "featur
 _TTL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["ttl", "tolerance", "expires"],
                         "validation_alias": AliasChoices("ttl_h", "ttl", "tolerance_h"),
                         "help": "older values count as missing; 0: none expire"}
-_LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["lag", "ingestion lag", "delay", "arrives", "after its event time", "after the event", "shows up", "land in the store"],
+_LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["lag", "ingestion lag", "delay", "arrives", "after its event time",
+    "after the event", "shows up", "land in the store"],
                         "validation_alias": AliasChoices("lag_h", "lag"), "help": "event to store"}
 
 _THREE: dict[str, Any] = {"labels": ["01T12", "02T12", "03T12"],
@@ -134,7 +135,8 @@ def pit_ttl(labels: Times = label_param(), features: Features = feature_param(),
     return joined(labels, features, "as-of", ttl_h)
 
 
-@formula("feature.pit_ingested", words=["ingestion time", "bitemporal join", "shows up in the store", "available", "lands in the store", "leak-free"], cases=[
+@formula("feature.pit_ingested", words=["ingestion time", "bitemporal join", "shows up in the store", "available", "lands in the store",
+                                        "leak-free"], cases=[
     Case({**_THREE, "lag_h": 1}, {"result": [10, 20, 30]}, source="the event of 03T12 arrives at 03T13"),
     Case({**_THREE, "lag_h": 8}, {"result": [10, 10, 30]}, source="the event of 02T06 arrives at 02T14"),
 ])

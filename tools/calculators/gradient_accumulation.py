@@ -31,9 +31,11 @@ _COUNT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count"}
     Case({"micro": [[1, 3], [5, 7]]}, {"true_mean": 4.0, "mean_of_means": 4.0, "difference": 0.0}, source="equal sizes: no difference"),
     Case({"micro": "[1, 2, 3] and [10]"}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="the same in words"),
 ], asks=[
-    Ask("Three micro-batches have the token losses [1, 5, 3], [8] and [2, 4]. The code averages the means of the micro-batches: what loss does "
+    Ask("Three micro-batches have the token losses [1, 5, 3], [8] and [2, 4]. The code averages the means of the micro-batches: what "
+        "loss does "
         "it report?", "mean_of_means", 14 / 3),
-    Ask("Per-token losses of unequal micro-batches are [2, 2], [9], [1, 1, 3, 3]. By how much does the mean of the means overshoot the true "
+    Ask("Per-token losses of unequal micro-batches are [2, 2], [9], [1, 1, 3, 3]. By how much does the mean of the means overshoot "
+        "the true "
         "mean?", "difference", 13 / 3 - 3),
 ])
 def unequal_micro(
@@ -51,9 +53,11 @@ def unequal_micro(
     Case({"losses": [2, 10], "tokens": [3, 1]}, {"true_mean": 4.0, "mean_of_means": 6.0, "ratio": 1.5},
          source="(2*3 + 10)/4"),
 ], asks=[
-    Ask("Three micro-batches with 400, 100 and 50 real tokens and mean losses 2.0, 3.0 and 6.0: what is the per-token mean loss of the whole "
+    Ask("Three micro-batches with 400, 100 and 50 real tokens and mean losses 2.0, 3.0 and 6.0: what is the per-token mean loss of "
+        "the whole "
         "batch?", "true_mean", 1400 / 550),
-    Ask("Micro-batch 1 has 300 tokens, mean loss 2.0; micro-batch 2 has 100 tokens, mean loss 4.0. What is the right mean loss over all tokens?",
+    Ask("Micro-batch 1 has 300 tokens, mean loss 2.0; micro-batch 2 has 100 tokens, mean loss 4.0. What is the right mean loss over "
+        "all tokens?",
         "true_mean", 2.5),
 ])
 def token_weighted(

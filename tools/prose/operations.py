@@ -17,7 +17,8 @@ _FORMS = (
     re.compile(rf"(?i)\b{_KIND}\s+(?:of\s+)?{_KEY}\s+(?:at|@)\s+(?:t\s*=?\s*|time\s+|second\s+)?{_AT}"),
     re.compile(rf"(?i){_KEY}\s+(?:is\s+|was\s+|gets\s+|got\s+)?(?P<kind>insert|updat|delet)ed\s+(?:at|@)\s+(?:t\s*=?\s*|time\s+|second\s+)?{_AT}"))
 _LETTER = {"i": "I", "u": "U", "d": "D", "t": "T"}
-_POLLS = re.compile(r"(?i)\bpoll\w*\b[^.;?\n]{0,50}?\bat\s+(?P<times>(?:t\s*=\s*)?\d+(?:\.\d+)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:t\s*=\s*)?"
+_POLLS = re.compile(r"(?i)\bpoll\w*\b[^.;?\n]{0,50}?\bat\s+"
+                    r"(?P<times>(?:t\s*=\s*)?\d+(?:\.\d+)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:t\s*=\s*)?"
                     r"\d+(?:\.\d+)?)+)(?:\s*s(?:ec(?:ond)?s?)?\b)?")
 
 
@@ -32,7 +33,8 @@ def find_operations(text: str, told: str) -> Found | None:
     """
     rows = max(([match for match in form.finditer(text) if _whole(match)] for form in _FORMS), key=len)
     own = max(re.finditer(told, text), key=lambda each: len(each[0]), default=None)
-    if own is not None and len(re.findall(r"(?i)\d[\d.:]*\s*(?:s|seconds?)?\s*:?\s+(?:insert|update|delete|truncate|upsert|[IUDT]\b)", own[0])) >= len(rows):
+    if own is not None and len(re.findall(r"(?i)\d[\d.:]*\s*(?:s|seconds?)?\s*:?\s+(?:insert|update|delete|truncate|upsert|[IUDT]\b)",
+        own[0])) >= len(rows):
         return Found(own[0], (own.span(),))
     if not rows:
         return None

@@ -12,7 +12,8 @@ METHOD = (r"(?i:\b(?:jaro(?:[- ]?winkler)?|damerau(?:[- ]levenshtein)?|levenshte
 """What may be asked of two strings; a sentence that names none of them compares other things."""
 _OPEN, _CLOSE = "[\"“'‘`]", "[\"”'’`]"
 _QUOTE = rf"(?<!\w){_OPEN}([^\"“”‘’`]{{1,80}}?){_CLOSE}(?!\w)"
-_OTHER = (r"(?!(?i:similarity|distance|the|two|a|an|is|are|of|for|between|what|whats|how|which|and|or|to|in|on|by|with|strings?|words?|names?"
+_OTHER = (r"(?!(?i:similarity|distance|"
+          r"the|two|a|an|is|are|of|for|between|what|whats|how|which|and|or|to|in|on|by|with|strings?|words?|names?"
           r"|titles?|score|metric|please|algorithm|code|index|example|from|does|do|it|vs|sets?|jaro|winkler"
           r"|jaro-winkler|levenshtein|damerau|jaccard)\b)")
 _WORD = rf"{_OTHER}[A-Za-z0-9](?:[\w.'-]*\w)?"
@@ -20,7 +21,8 @@ _PROPER = rf"{_OTHER}[A-Z][\w'-]+(?:\s[A-Z][\w'-]+){{1,2}}"
 _ONE = rf"(?<!\w)(?:{_PROPER}|{_WORD})"
 _SEP = r"\s*(?:,|/|\||->|→|\b(?i:and|to|into|vs\.?|versus|with|against)\b)\s*"
 _NOUN = r"(?i:(?:the\s+)?(?:two\s+)?(?:sur|first\s+)?(?:words?|strings?|names?|titles?)\s*:?\s*)"
-_FILL = r"(?:\s*(?i:similarity|distance|score|index|of|for|between|from|turn|to|the|strings?|words?|names?|is|in|:|-)(?=[\s:(\"'“‘`-])|\s*:)*\s*\(?\s*"
+_FILL = (r"(?:\s*(?i:similarity|distance|score|index|"
+         r"of|for|between|from|turn|to|the|strings?|words?|names?|is|in|:|-)(?=[\s:(\"'“‘`-])|\s*:)*\s*\(?\s*")
 _PAIRS = (
     re.compile(rf"{_QUOTE}(?:{_SEP}|\s+){_NOUN}?{_QUOTE}"),
     re.compile(rf"(?i:\b(?:between|from|of|for|turns?|convert|change|compare)\s+){_NOUN}?({_ONE}){_SEP}{_NOUN}?({_ONE})"),

@@ -14,7 +14,8 @@ Row = tuple[str, float, list[str]]
 
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _UNIT = r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
-_LITTLE = (r"(?!(?:after|and|or|both|each|all|needs?|depends?|requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|(?-i:a)|an|at|is|are"
+_LITTLE = (r"(?!(?:after|and|or|both|each|all|needs?|depends?|"
+           r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|(?-i:a)|an|at|is|are"
            r"|about|only|has|have|limit|within|over|under|every|per)\b)")
 _NAME = rf"{_LITTLE}[A-Za-z_][\w-]*"
 _HEAD = (rf"(?P<name>{_NAME})\s*(?:[=:(]\s*|\s(?:takes|lasts|is|needs|runs(?:\s+for)?)\s+)?(?P<lasts>\d+(?:\.\d+)?)\s*(?P<unit>{_UNIT})?"

@@ -96,9 +96,11 @@ class Lane:
               "log keep?", "memory_bytes_sliding_log", 4_800),
           Ask("How long does the last request wait in a leaky bucket queue with a limit of 100 per minute?",
               "longest_wait_s_leaky_queue", 59.4),
-          Ask("Sliding log limiter of 4 per 10 seconds, only accepted requests are recorded. Hits at 0.5, 1, 2.5, 2.7, 6, 10.6 and 12 s: how "
+          Ask("Sliding log limiter of 4 per 10 seconds, only accepted requests are recorded. Hits at 0.5, 1, 2.5, 2.7, 6, 10.6 and 12 "
+              "s: how "
               "many are accepted?", "admitted_sliding_log", 6),
-          Ask("Token bucket that holds 60, refills at 30 a minute and is full. 60 requests come at second 40 and another 50 at second 60: how "
+          Ask("Token bucket that holds 60, refills at 30 a minute and is full. 60 requests come at second 40 and another 50 at second "
+              "60: how "
               "many get through?", "admitted_token_bucket", 70),
       ])
 def limiter_race(p: Race, seed: int) -> ToolResult:
