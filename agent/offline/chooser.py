@@ -13,6 +13,7 @@ from tools.registry import Registry
 
 MAY_COMPUTE = re.compile(
     r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half|nines?|million|billion|dozen|hundred|thousand|"
+    r"levenshtein|jaro|soundex|edit distance|"
     r"run|simulat\w*|plot|show me|comput\w*|calculat\w*|estimat\w*|how (?:many|much|long|big|large|often|likely|available))\b")
 
 

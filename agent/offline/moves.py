@@ -85,7 +85,7 @@ class Reasoning:
             return None
         if may(worked.TOOL) and (work := worked.estimate_to_check(talk.question, talk.history)) is not None:
             return calls("A worked estimate: I check it step by step.", [(worked.TOOL, work)])
-        choice = self.chooser.choose(look.question, last_call(talk))
+        choice = self.chooser.choose(look.lines, last_call(talk))
         if choice is None or not may(choice.tool):
             return None
         if choice.missing:
@@ -119,7 +119,7 @@ class Reasoning:
             return worked.checked_draft(look, computed[-1].result)
         if computed:
             predicted = computed[-1].result is not None and talk.history and talk.history[-1].pending.get("kind") == "predict"
-            choice = self.chooser.choose(look.question, last_call(talk)) if self.chooser and not predicted else None
+            choice = self.chooser.choose(look.lines, last_call(talk)) if self.chooser and not predicted else None
             return computed_draft(look, computed[-1], choice)
         found = found_pieces(talk, self.shelf)
         if look.intent == "quiz":

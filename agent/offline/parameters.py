@@ -14,6 +14,7 @@ from agent.offline.measures import DAY_S, measure, seconds_in
 from agent.offline.quantity import Quantity
 from agent.offline.vocabulary import COMMON, FUNCTION, PREPOSITIONS, stems_of
 from agent.sentences import stem
+from tools.prose.found import Finder
 
 Kind = Literal["number", "whole", "choice", "flag", "list", "text"]
 
@@ -53,7 +54,7 @@ class Phrase:
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One parameter. A value is a quantity in base units over `scale`; `unitless` numbers may be shares as well; `told` is
-    the expression that finds a text's plain form in a sentence."""
+    the expression that finds a text's plain form in a sentence, `finder` does so where one expression can't."""
 
     name: str
     kind: Kind
@@ -70,6 +71,7 @@ class Slot:
     high: float = math.inf
     told: str = ""
     noun: str = ""
+    finder: Finder | None = None
 
 
 def slots_of(fields: dict[str, FieldInfo]) -> tuple[Slot, ...]:
@@ -139,7 +141,7 @@ def _slot(name: str, field: FieldInfo) -> Slot:
     default = None if field.is_required() else field.get_default(call_default_factory=False)
     return Slot(name, kind, dimension, scale, unit in ("", "count") and kind == "number", _phrases(name, words, noun),
                 field.is_required(), default, options, pattern, _said(name, words, noun, unit), *_range(field),
-                str(extra.get("told", "")), noun)
+                str(extra.get("told", "")), noun, next((meta for meta in field.metadata if isinstance(meta, Finder)), None))
 
 
 def _range(field: FieldInfo) -> tuple[float, float]:

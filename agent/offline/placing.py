@@ -14,6 +14,7 @@ from agent.offline.parameters import Slot
 from agent.offline.reading import Reading
 from agent.offline.series import NumberList
 from agent.offline.vocabulary import FUNCTION, stems_of
+from tools.prose.found import Found
 
 _EVERYDAY = (
     "none step full open clos own all tree trace burst queue tail mean reduc ramp chang varianc parallel serial dynam "
@@ -71,12 +72,12 @@ def place_written(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
 
 
 def _place_told(slot: Slot, reading: Reading, result: Fit) -> None:
-    """The longest plain form of a text: a named group of the expression is the value if one matched, else all of it."""
-    match = max(re.finditer(slot.told, reading.text), key=lambda each: len(each[0]), default=None)
-    if match is None:
+    """The plain form of a text, as its finder or its expression finds it."""
+    found = slot.finder.read(reading.text) if slot.finder is not None else _matched(slot.told, reading.text)
+    if found is None:
         return
-    inside = {at for at, q in enumerate(reading.quantities) if match.start() <= q.start < match.end()}
-    result.args[slot.name] = next((part for part in match.groupdict().values() if part), match[0])
+    inside = {at for at, q in enumerate(reading.quantities) if found.holds(q.start)}
+    result.args[slot.name] = found.text
     result.used |= inside
     result.written = True
     result.score += 1.0 + 0.4 * min(len(inside), 8)
@@ -84,9 +85,17 @@ def _place_told(slot: Slot, reading: Reading, result: Fit) -> None:
     result.named += 1
 
 
+def _matched(shape: str, text: str) -> Found | None:
+    """The longest match: a named group is the argument if one matched, else all of it."""
+    match = max(re.finditer(shape, text), key=lambda each: len(each[0]), default=None)
+    if match is None:
+        return None
+    return Found(next((part for part in match.groupdict().values() if part), match[0]), (match.span(),))
+
+
 def place_lists(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     """Lists, nearest name first; for a lone list of shares the shares of the sentence ("99.9% and 99.5% in series")."""
-    places = [slot for slot in slots if slot.kind == "list"]
+    places = [slot for slot in slots if slot.kind == "list" and slot.name not in result.args]
     rest = [found for found in reading.lists if len(found.values) >= 2]
     if not places or (all(found.pair for found in rest) and _shares(places, reading, result)):
         return
@@ -128,6 +137,7 @@ def _list_closeness(slot: Slot, found: NumberList, reading: Reading) -> float:
 def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
     """Named options ("token bucket", "GPipe") and flags ("with recomputation", "no sequence parallelism")."""
     switches = [slot for slot in slots if slot.kind in ("flag", "choice")]
+    written = {slot.name for slot in slots if slot.kind == "text" and slot.name in result.args}
     counts: set[tuple[str, ...]] = set()
     for slot in slots if switches else ():
         if slot.kind in ("number", "whole"):
@@ -139,6 +149,9 @@ def place_choices(slots: Sequence[Slot], reading: Reading, result: Fit) -> None:
                 start = reading.words[spots[0][0]][1]
                 result.args[slot.name] = not NEGATED.search(reading.text[max(0, start - 24): start])
                 result.score += 0.3
+            continue
+        if (own := next((option for option, _ in slot.options if option in written), None)) is not None:
+            result.args[slot.name] = own  # a trace is given, so the traffic is that trace
             continue
         clear = [(_clearness(slot, option, stems, reading, counts), option) for option, stems in slot.options]
         best, option = max(clear, key=lambda each: each[0], default=(0.0, None))

@@ -28,8 +28,8 @@ ASKS = re.compile(r"(?i)(?:what|how|why|which|when|where|who|can you|could you|p
 FURNITURE = re.compile(r"(?i)^\W*(?:sources?|references?|bibliography|further reading|(?:learning )?(?:objectives|goals)|contents)\W*$")
 """Sections that name or announce, and tell nothing."""
 ANNOUNCES = re.compile(
-    r"(?i)\W*(?:(?:now,? |so,? |okay,? |first,? )?let(?:'|’)?s (?:break|clarify|tackle|explore|dive|delve|look|go|walk|start|discuss|examine"
-    r"|unpack|address|compare|summari[sz]e)\b|here(?:'|’)?(?:s| is| are) (?:a|an|the|some) (?:\w+ ){0,2}"
+    r"(?i)\W*(?:(?:now,? |so,? |okay,? |first,? )?let(?:'|’)?s (?:break|clarify|tackle|explore|dive|delve|look|go|walk|start|discuss"
+    r"|examine|unpack|address|compare|summari[sz]e)\b|here(?:'|’)?(?:s| is| are) (?:a|an|the|some) (?:\w+ ){0,2}"
     r"(?:breakdown|overview|summary|list|look|comparison|explanation)\b|you(?:'|’)re (?:right|absolutely right)\b"
     r"|(?:export to sheets|copy code|copy to clipboard|show (?:more|less)|read more|back to top)\W*$)")
 """Sentences that say what comes, and what a page's buttons say."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.offline.quantity import Quantity
+from tools.prose.grids import Grid, find_grids
 
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?"
 _TIME = r"(?:\d+:)?\d+:\d+(?:\.\d+)?|\d+(?:\.\d+)?\s*(?:ms|min|s|m|h)?"
@@ -25,11 +26,20 @@ _PAIRED = re.compile(rf"({_NUMBER})\s*\((\d[\d,]*)\s*[a-z]+\)")
 """Values with what each counts for: "0.8 (500 examples), 0.6 (1500 examples)"."""
 _NAMED = re.compile(rf"(?<![\w.])(?P<name>[A-Za-z]\w{{0,15}})\s?=\s?(?P<value>{_NUMBER})(?![\w%]|\.\d)")
 """One of several values of the same name: "client 1 has a = 2, c = 0 and client 2 a = 6, c = 1"."""
-_OF_THESE = r"\d+\s(?!and\b|or\b|to\b|of\b|times\b|x\b)[A-Za-z][\w-]*(?:\s(?!and\b|or\b)[a-zA-Z][\w-]*){0,3}"
-_TALLY = re.compile(rf"(?<![\w.,:@=-]){_OF_THESE}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_OF_THESE})+")
-"""How many there are of each: "6 flu, 3 cold and 1 HIV"."""
+_HOLDER = r"(?:(?:patients|people|persons|records|rows|cases|customers)\s+)?(?:(?:with|have|has|had)\s+(?:an?\s+)?)?"
+_OF_EACH = rf"\d+\s(?!and\b|or\b|to\b|of\b){_HOLDER}[A-Za-z][\w-]*"
+_TALLY = re.compile(rf"(?<![\w.,:@=-]){_OF_EACH}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_OF_EACH})+(?![\w])")
+"""How many there are of each: "6 flu, 3 cold and 1 HIV", "5 patients with flu and 3 with a cold"."""
 _CELL = rf"(?:[A-Za-z][\w .-]{{0,30}}|{_NUMBER}\s?[-–]\s?{_NUMBER})\s*[:=|]\s*(?P<value>{_NUMBER})\s*%?"
 _TABLE = re.compile(rf"(?<![\w.])(?:{_CELL.replace('(?P<value>', '(?:')}\s*(?:[,;|\n]\s*\|?\s*|$)){{3,}}")
+_NESTED = re.compile(r"\[[\s\d.,eE+-]+\](?:(?:\s*[,;]\s*(?:and\s+)?|\s+and\s+|\s+)\[[\s\d.,eE+-]+\]){2,}")
+"""Three lists and more in a row are the rows of one table, no lists of their own."""
+_SMALL = dict(zip("two three four five six seven eight nine ten twelve twenty".split(), (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 20), strict=True))
+_MANY = rf"(?P<many>\d{{1,3}}|{'|'.join(_SMALL)})"
+_ALIKE = re.compile(
+    rf"(?i)\b(?:{_MANY}\s+(?:[a-z-]+\s+){{1,3}}?each|each\s+of\s+(?:the|its|our)\s+{_MANY.replace('many', 'of')}\s+(?:[a-z-]+\s+){{1,3}}?)"
+    rf"\s*(?:held|holds?|had|have|has|with|at|contain(?:ed|s)?|covered|got)?\s*(?:about\s+)?(?P<share>{_NUMBER})\s*%")
+"""Equal shares told once: "the four bands each held 25%"."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?!\s*,?\s*\d{1,2}\b)")
 _CALL = re.compile(r"\b\w+\(")
 _NOUN_BEFORE = re.compile(r"(?i)([a-z][a-z -]{1,40}?)\s*(?:,?\s*(?:each|which|that|is|are|has|have|with|of|at|up"
@@ -39,8 +49,14 @@ _ONE_ENOUGH = re.compile(r"(?i)\bone (?:of (?:them|which) )?(?:is enough|suffice
                          r"|\b(?:in parallel|either|standby|any one)\b")
 _CHAINED = re.compile(r"(?i)\b(?:then|fronts|fronted|in front of|behind|followed by|passes|in series|chain|goes through"
                       r"|depends?|calls?|overall|whole|end to end)\b")
-_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+at\s+(?:second\s+|t\s*=\s*|time\s+)?")
+_AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+(?:at|in)\s+(?:(?P<named>(?:the\s+)?(?:second|minute)|time|t\s*=)\s*)?")
 _COME = re.compile(r"(?i)[\s,:]+(?:there are |come |arrive |another )?")
+_HITS = re.compile(
+    rf"(?i)(?:(?P<count>\d+)\s+)?\b(?:hits?|requests?|calls?|arrivals?|attempts?)\s+(?:(?:arrive|come|land|are)\s+)?at\s+(?:t\s*=\s*)?"
+    rf"(?P<times>{_NUMBER}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_NUMBER}){{2,}})\s*(?P<unit>ms|s|secs?|seconds?|min|minutes?)?\b(?![:@])(?!\.\d)")
+"""Single requests at a row of times: "hits at 1, 2, 3.5 and 4 s"."""
+_AT_ONCE = re.compile(
+    r"(?i)(?P<count>\d+)\s+(?:\w+\s+){0,4}?(?:at|in)\s+(?:the\s+(?:very\s+)?same\s+(?:instant|moment|time)|one\s+(?:instant|go))\b")
 MOST_CALLS = 8
 _AVAILABLE = re.compile(r"(?i)\bavailab|\buptime\b|\bis up\b|\bdowntime\b")
 
@@ -82,8 +98,8 @@ def read_lists(text: str) -> list[NumberList]:
     >>> read_lists("0-10: 5, 10-20: 8, 20-30: 2")[0].labels
     ('0-10', '10-20', '20-30')
     """
-    found: list[NumberList] = []
-    for table in _TABLE.finditer(text):
+    found = [column for grid in find_grids(text) for column in _columns(text, grid)]
+    for table in () if found else _TABLE.finditer(text):
         cells = list(re.finditer(_CELL, table[0]))
         labels = tuple(re.split(r"\s*[:=|]\s*", cell[0])[0].strip() for cell in cells)
         found.append(NumberList(tuple(float(cell["value"]) for cell in cells), table.start(), table.end(), labels))
@@ -93,8 +109,11 @@ def read_lists(text: str) -> list[NumberList]:
         found.append(NumberList(tuple(float(each[1]) for each in paired), paired[0].start(), paired[-1].start(2)))
         found.append(NumberList(tuple(float(each[2].replace(",", "")) for each in paired), paired[-1].start(2), paired[-1].end()))
     found += _repeated(text)
+    nested = [match.span() for match in _NESTED.finditer(text)]
     for match in [*_SLASHED.finditer(text), *_LIST.finditer(text)]:
         if any(other.start < match.end() and match.start() < other.end for other in found):
+            continue
+        if any(start <= match.start() < end for start, end in nested):
             continue
         if "[" not in match[0] and _THOUSANDS.fullmatch(match[0].strip()):
             continue
@@ -103,6 +122,26 @@ def read_lists(text: str) -> list[NumberList]:
         pair = len(numbers) == 2 and "[" not in match[0]
         found.append(NumberList(numbers, match.start(), match.end(), pair=pair))
     return sorted(found, key=lambda each: each.start)
+
+
+def _columns(text: str, grid: Grid) -> list[NumberList]:
+    """The columns of numbers of a table that has several, each called by its header; the rows' names go with the first."""
+    wanted = [at for at in range(1, len(grid.header)) if all(re.fullmatch(rf"{_NUMBER}\s*%?", row[at]) for row in grid.rows)]
+    if len(wanted) < 2:
+        return []
+    places: dict[int, list[int]] = {}
+    place = grid.header_end
+    for row in grid.rows:
+        for at, cell in enumerate(row):
+            place = text.index(cell, place)
+            places.setdefault(at, []).extend(place + number.start() for number in re.finditer(r"\d+(?:\.\d+)?", cell))
+            place += len(cell)
+    found, head = [], grid.start
+    for at in wanted:
+        head = text.index(grid.header[at], head) + len(grid.header[at])
+        values = tuple(float(re.match(_NUMBER, row[at])[0]) for row in grid.rows)  # type: ignore[index]
+        found.append(NumberList(values, head, head, spots=(*places[at], *(places[0] if at == wanted[0] else ()))))
+    return found
 
 
 def _repeated(text: str) -> list[NumberList]:
@@ -114,6 +153,11 @@ def _repeated(text: str) -> list[NumberList]:
     found = [NumberList(tuple(float(each["value"]) for each in same), same[0].start("value"), same[0].end("value"), name=name,
                         spots=tuple(each.start("value") for each in same))
              for name, same in named.items() if len(same) > 1]
+    for match in _ALIKE.finditer(text):
+        word = (match["many"] or match["of"]).lower()
+        many, share = _SMALL.get(word) or int(word), float(match["share"]) / 100
+        if abs(many * share - 1) < 0.02:
+            found.append(NumberList((share,) * many, match.start(), match.end()))
     for match in _TALLY.finditer(text):
         counts = tuple(float(part) for part in re.findall(r"(?<![\w.-])\d+(?= )", match[0]))
         found.append(NumberList(counts, match.start(), match.end(), pair=len(counts) == 2))
@@ -153,12 +197,14 @@ def _calls(text: str) -> list[Written]:
 
 
 def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
-    """Counts with a point in time after or before each: "60 requests arrive at 0:59 and 60 more at 1:02"."""
+    """Counts with a point in time after or before each: "60 requests arrive at 0:59 and 60 more at 1:02", single requests,
+    or a lone burst."""
+    if (hits := _HITS.search(text)) is not None:
+        return _single(hits)
     entries: list[tuple[Quantity, Quantity]] = []
     for count, time in zip(quantities, quantities[1:], strict=False):
-        between = text[count.end: time.start]
-        moment = time.unit == "s" or time.unit == "count" and "=" in between
-        if count.unit == "count" and moment and _AT.fullmatch(between):
+        between = _AT.fullmatch(text[count.end: time.start])
+        if between is not None and count.unit == "count" and (time.unit == "s" or time.unit == "count" and between["named"]):
             entries.append((count, time))
     if not entries:
         for time, count in zip(quantities, quantities[1:], strict=False):
@@ -166,10 +212,22 @@ def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
                     and _COME.fullmatch(text[time.end: count.start])):
                 entries.append((count, time))
     if not entries or (len(entries) < 2 and entries[0][1].original != "clock"):
-        return None
+        burst = _AT_ONCE.search(text)
+        return Written(f"{burst['count']}@0s", "trace", *burst.span()) if burst is not None and not entries else None
     start = min(min(count.start, time.start) for count, time in entries)
     end = max(max(count.end, time.end) for count, time in entries)
-    return Written(",".join(f"{count.value:.0f}@{time.value:g}s" for count, time in entries), "trace", start, end)
+    told = [(count, time.value * (60 if time.unit == "count" and "minute" in text[count.end: time.start].lower() else 1))
+            for count, time in entries]
+    return Written(",".join(f"{count.value:.0f}@{at:g}s" for count, at in told), "trace", start, end)
+
+
+def _single(hits: re.Match[str]) -> Written:
+    """As many at each time as are told, if they aren't told all together."""
+    times = re.findall(_NUMBER, hits["times"])
+    unit = (hits["unit"] or "s").lower()
+    short = "ms" if unit == "ms" else "min" if unit.startswith("m") else "s"
+    each = 1 if hits["count"] is None or int(hits["count"]) == len(times) else int(hits["count"])
+    return Written(",".join(f"{each}@{time}{short}" for time in times), "trace", *hits.span())
 
 
 def _described(text: str, quantities: Sequence[Quantity]) -> Written | None:

@@ -51,7 +51,8 @@ GARBLE = re.compile(r"[bcdfghjklmnpqrstvwxz]{6,}|(.)\1{5,}", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Understanding:
-    """`query` stands by itself; `sides` are the two things of a comparison."""
+    """`query` stands by itself; `sides` are the two things of a comparison; `lines` is the question with its line breaks, where
+    a table has its rows."""
 
     intent: Intent
     question: str
@@ -60,21 +61,36 @@ class Understanding:
     resolved: Resolved
     sides: tuple[str, ...] = ()
     numeric: bool = False
+    lines: str = ""
 
 
 def cleaned(question: str) -> str:
-    """A question as a reader sees it: compatibility forms folded, invisible characters and odd white space removed.
+    """A question as a reader sees it, in one line: compatibility forms folded, invisible characters and odd white space removed.
 
     >>> cleaned("ｗｈａｔ\\u200b is\\u00a0CDC?")
     'what is CDC?'
     """
+    return " ".join(_visible(question).split())
+
+
+def cleaned_lines(question: str) -> str:
+    """The same with its line breaks, and with the gaps between cells where there are several lines.
+
+    >>> cleaned_lines("task | min \\n\\n load | 5")
+    'task | min\\nload | 5'
+    """
+    lines = [line.strip() for line in _visible(question).splitlines() if line.strip()]
+    return "\n".join(re.sub(r"[^\S\t]", " ", line) for line in lines) if len(lines) > 1 else cleaned(question)
+
+
+def _visible(question: str) -> str:
     folded = unicodedata.normalize("NFKC", question)
     if re.search(r"[A-Za-z]", folded):
         folded = folded.translate(LOOKALIKES)
     # Accents stacked on Latin letters are dropped: words are looked up without them anyway.
     folded = "".join(c for c in unicodedata.normalize("NFD", folded) if unicodedata.category(c) != "Mn")
     visible = "".join(char for char in folded if char in "\n\t" or unicodedata.category(char) not in ("Cf", "Cc", "Co", "Cn", "Cs"))
-    return " ".join(visible.split())
+    return visible
 
 
 def understand(question: str, history: Sequence[Past]) -> Understanding:
@@ -92,7 +108,7 @@ def understand(question: str, history: Sequence[Past]) -> Understanding:
     elif intent == "compare":
         resolved = Resolved(resolved.query, resolved.kind, " and ".join(sides), resolved.past)
     numeric = bool(QUANTITY.search(text)) and bool(COMPUTE.search(text) or REVISIT.search(text))
-    return Understanding(intent, text, resolved.query, resolved.topic or topic_of(text), resolved, sides, numeric)
+    return Understanding(intent, text, resolved.query, resolved.topic or topic_of(text), resolved, sides, numeric, cleaned_lines(question))
 
 
 def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:

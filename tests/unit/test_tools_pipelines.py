@@ -479,7 +479,7 @@ def test_times_may_be_written_in_several_ways(write: Any) -> None:
     assert feature_joins.daily_partition_join.run(args).values["result"] == [10, 30, 40]
 
 
-@pytest.mark.parametrize("args", [{"labels": ["noon"], "features": {}}, {"labels": ["01T12"], "features": {"5": 1}},
+@pytest.mark.parametrize("args", [{"labels": ["teatime"], "features": {}}, {"labels": ["01T12"], "features": {"5": 1}},
                                   {"labels": ["2026-02-30"], "features": {}}, {"labels": ["01T31"], "features": {}}])
 def test_times_that_are_none_are_refused_with_a_sentence(args: dict[str, Any]) -> None:
     with pytest.raises(ToolError, match=r"\.$"):

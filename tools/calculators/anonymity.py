@@ -12,9 +12,10 @@ from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, outputs, param
 from tools.calculators.plain_tables import Cells, Rows
+from tools.calculators.prose import RECORDS, VALUES, told
+from tools.prose.records import find_classes, find_records, find_values
 
-_ROWS = param(min_length=1, max_length=100_000, words=["rows", "records", "quasi-identifiers"])
-_VALUES = param(min_length=1, max_length=100_000, words=["values", "sensitive values"])
+_VALUES = told(param(min_length=1, max_length=100_000, words=["values", "sensitive values"]), VALUES, find_values)
 _CLASS = param(min_length=1, max_length=100_000, words=["class", "values in the class", "values of the class"])
 _TABLE = param(min_length=1, max_length=100_000, words=["table", "values in the whole table", "whole table", "overall"])
 _P = param(min_length=1, max_length=100_000, words=["p", "distribution", "shares", "counts"])
@@ -31,22 +32,33 @@ NETFLIX = {(8, 2, 14): 0.99, (2, 0, 3): 0.68}
 IEEE Security & Privacy 2008."""
 
 
-@formula("anon.k", words=["k of k-anonymity", "how large is k", "k-anonymous", "smallest group"], cases=[
+@formula("anon.k", words=["k of k-anonymity", "k-anonymity", "how large is k", "which k", "what k", "k of this table", "k-anonymous",
+                          "smallest group",
+                          "quasi identifiers"], cases=[
     Case({"rows": [["1305*", "<30"], ["1305*", "<30"], ["1485*", "40+"], ["1485*", "40+"], ["1485*", "40+"]]},
          {"result": 2}, source="smallest group of equal rows"),
     Case({"rows": "(20-29, 130), (20-29, 130), (30-39, 148), (30-39, 148), (30-39, 148)"}, {"result": 2},
          source="the same in plain text"),
+], asks=[
+    Ask("What k does this table have? The quasi-identifiers are zip and age.\n476** 20-29 flu\n476** 20-29 cancer\n479** 30-39 "
+        "flu\n479** 30-39 "
+        "HIV\n479** 30-39 flu", "result", 2),
+    Ask("k-anonymity of these rows, quasi-identifiers zip and age: 130* <30 flu; 130* <30 HIV; 130* <30 cold; 148* 40+ flu; 148* 40+ cold?",
+        "result", 2),
 ])
-def k(rows: Rows = _ROWS) -> int:
+def k(
+    rows: Rows = told(param(min_length=1, max_length=100_000, words=["rows", "records", "quasi-identifiers"]), RECORDS, find_records),
+) -> int:
     """The k of k-anonymity: size of the smallest group of rows with equal quasi-identifiers."""
     return min(Counter(map(tuple, rows)).values())
 
 
-@formula("anon.distinct_l", words=["distinct l-diversity", "l-diverse", "different sensitive values"], cases=[
+@formula("anon.distinct_l", words=["distinct l-diversity", "l-diverse", "distinct l", "different sensitive values"], cases=[
     Case({"values": ["cancer", "cancer", "flu"]}, {"result": 2}, source="number of different values"),
     Case({"values": "flu, flu, cancer, hiv"}, {"result": 3}, source="number of different values"),
 ], asks=[Ask("A class holds the values \"flu, flu, cancer, hiv\". How many distinct sensitive values, that is l-diversity?",
-             "result", 3)])
+             "result", 3),
+         Ask("One class has diagnoses flu, cold, flu, asthma and HIV. What is its distinct l?", "result", 4)])
 def distinct_l(values: Cells = _VALUES) -> int:
     """The l of distinct l-diversity of one class: its number of different sensitive values."""
     return len(set(values))
@@ -55,6 +67,8 @@ def distinct_l(values: Cells = _VALUES) -> int:
 @formula("anon.entropy_l", words=["entropy l-diversity", "entropy l"], cases=[
     Case({"p": [0.5, 0.25, 0.25]}, {"result": 2.8284}, abs=1e-4, source="Machanavajjhala et al., ICDE 2006: exp(H)"),
     Case({"p": [0.75, 0.25]}, {"result": 1.7548}, abs=1e-4, source="Machanavajjhala et al., ICDE 2006: exp(H)"),
+], asks=[
+    Ask("A class has 6 patients with flu, 2 with a cold and 2 with asthma. Its entropy l-diversity, as exp(H)?", "result", 2.586),
 ])
 def entropy_l(p: list[float] = _P) -> float:
     """The l of entropy l-diversity of one class: exp(entropy in nats) of its shares (or counts) of sensitive values."""
@@ -62,11 +76,13 @@ def entropy_l(p: list[float] = _P) -> float:
     return math.exp(-math.fsum(each * math.log(each) for each in shares if each > 0))
 
 
-@formula("anon.table_l", words=["l of a table"], cases=[
+@formula("anon.table_l", words=["l of a table", "worst class", "distinct l-diversity of the table"], cases=[
     Case({"classes": [["flu", "cancer"], ["flu", "flu", "flu"]]}, {"result": [1, 1.0]}, source="worst class"),
 ])
 def table_l(
-    classes: Rows = _ROWS, out: str = outputs(distinct="distinct", entropy="entropy"),
+    classes: Rows = told(param(min_length=1, max_length=100_000, words=["classes", "sensitive values of each class"]), RECORDS,
+                         find_classes),
+    out: str = outputs(distinct="distinct", entropy="entropy"),
 ) -> list[float]:
     """l of a table given its classes' sensitive values: [distinct, entropy], each of the worst class."""
     counts = [Counter(each) for each in classes]

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BeforeValidator
 
 from tools.base import Ask, Case, ToolError, formula, param
-from tools.calculators.prose import SCRIPT, told
+from tools.calculators.plain_tables import cells_of
+from tools.calculators.prose import POLLS, SCRIPT, told
+from tools.prose.found import Found
+from tools.prose.operations import find_operations, find_polls
 from tools.simulators import change_capture
 
 _OPS = [[1, "I", "a", 1], [2, "I", "b", 1], [3, "U", "a", 2], [4, "U", "a", 3], [6, "D", "b", None], [7, "I", "c", 1],
@@ -16,6 +19,7 @@ _OPS = [[1, "I", "a", 1], [2, "I", "b", 1], [3, "U", "a", 2], [4, "U", "a", 3], 
 _LATE = [[1, "I", "a", 1], [3, "I", "b", 1, 9], [4, "U", "a", 2]]
 
 Ops = Annotated[tuple[tuple[Any, ...], ...] | str, BeforeValidator(change_capture.listed)]
+Moments = Annotated[tuple[float, ...], BeforeValidator(cells_of)]
 _SCRIPT: dict[str, Any] = {"max_length": change_capture.MAX_OPERATIONS,
                            "words": ["operations", "ops", "changes", "script"],
                            "help": "[time in s, I, U, D or T, key, value] each, with a commit time at the end if later; or "
@@ -26,31 +30,49 @@ _IDENTITY = {
 _DEBEZIUM = "Debezium's PostgreSQL connector, replica identity"
 
 
-@formula("cdc.log", cases=[
+def op_param() -> Any:
+    """The parameter of everything that takes operations."""
+    return told(param(**_SCRIPT), SCRIPT, find_script)
+
+
+def find_script(text: str) -> Found | None:
+    """The operations that a message tells."""
+    return find_operations(text, SCRIPT)
+
+
+@formula("cdc.log", words=["log-based", "log reader", "write-ahead log"], cases=[
     Case({"ops": _OPS}, {"captured": 8}, source="a log reader sees every operation"),
     Case({"ops": [[1, "U", "a", 1], [2, "T", None, None]]}, {"captured": 2}, source="truncate is in the log too"),
     Case({"ops": [{"t": 1, "op": "insert", "key": "a"}, {"t": 2, "op": "truncate"}]}, {"captured": 2}, source="named columns"),
 ])
-def log(ops: Ops = told(param(**_SCRIPT), SCRIPT)) -> dict[str, int]:
+def log(ops: Ops = op_param()) -> dict[str, int]:
     """Operations that a reader of the write-ahead log captures: all that commit."""
     return {"captured": len(change_capture.log(_read(ops)).got)}
 
 
-@formula("cdc.query_poll", cases=[
+@formula("cdc.query_poll", words=["poller", "poll by updated_at", "polling", "polled", "query-based", "does the poller see"], cases=[
     Case({"ops": _OPS, "poll_every_s": 5}, {"captured": 3, "missed": 5, "ghosts": ["b"], "never_seen": ["c"]},
          source="traced by hand: polls at 5, 10 and 15 s see a3, b1, d1"),
     Case({"ops": _LATE, "poll_every_s": 5}, {"captured": 1, "missed": 2, "ghosts": [], "never_seen": ["b"]},
          source="b commits with a timestamp below the largest seen"),
     Case({"ops": _LATE, "poll_every_s": 5, "lookback_s": 2}, {"captured": 2, "missed": 1}, source="traced by hand"),
+    Case({"ops": "1 I a; 2 I b; 4 U a; 6 D b", "polls": "5, 10"}, {"captured": 2, "missed": 2, "ghosts": ["b"]}, source="a and b at 5 s"),
+], asks=[
+    Ask("A table is polled by updated_at at t=5 and t=10. t1 insert a, t2 insert b, t4 update a, t6 delete b, t8 insert c. How many "
+        "of the five "
+        "changes does the poller see?", "captured", 3),
+    Ask("insert k1 at t=2, update k1 at t=3, insert k2 at t=6, delete k2 at t=7. Polls by updated_at at t=5, 10 and 15: how many "
+        "changes are "
+        "missed?", "missed", 3),
 ])
 def query_poll(
-    ops: Ops = told(param(**_SCRIPT), SCRIPT),
+    ops: Ops = op_param(),
     poll_every_s: float = param(5.0, gt=0, le=1e9, unit="s", words=["poll every", "polls every", "interval"],
                                 validation_alias=AliasChoices("poll_every_s", "poll_every", "poll_s",
                                                               "poll_interval_s")),
-    polls: tuple[float, ...] = param((), max_length=10_000, unit="s", words=["polls at"],
-                                     help="times of the polls; if none, every poll_every_s until all is committed",
-                                     validation_alias=AliasChoices("polls", "polls_s", "poll_times", "poll_at")),
+    polls: Moments = told(param((), max_length=10_000, unit="s", words=["polls at"],
+                                help="times of the polls; if none, every poll_every_s until all is committed",
+                                validation_alias=AliasChoices("polls", "polls_s", "poll_times", "poll_at")), POLLS, find_polls),
     lookback_s: float = param(0.0, ge=0, le=1e9, unit="s", words=["lookback", "overlap"]),
 ) -> dict[str, Any]:
     """Changes that polling by updated_at captures and misses, rows it keeps that are gone, keys it never saw."""
@@ -70,13 +92,13 @@ poll = formula("cdc.poll", cases=query_poll.cases[:1])(query_poll.function)
 """The same under the names by which it is asked for as often."""
 
 
-@formula("cdc.trigger", cases=[
+@formula("cdc.trigger", words=["row triggers", "trigger-based", "triggers capture"], cases=[
     Case({"ops": _OPS}, {"captured": 8, "extra_writes": 8},
          source="SQLite, one trigger each for insert, update, delete"),
     Case({"ops": [[1, "I", "a", 1], [2, "T", None, None]]}, {"captured": 1, "extra_writes": 1},
          source="row triggers don't fire on truncate"),
 ])
-def trigger(ops: Ops = told(param(**_SCRIPT), SCRIPT)) -> dict[str, int]:
+def trigger(ops: Ops = op_param()) -> dict[str, int]:
     """Operations that row triggers capture (run in SQLite), and the rows that they write beside the application's."""
     capture = change_capture.triggers(_read(ops))
     return {"captured": len(capture.got), "extra_writes": len(capture.got)}

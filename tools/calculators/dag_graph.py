@@ -9,9 +9,10 @@ from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.dag_shapes import DagSpec
-from tools.calculators.dag_words import told_rows
 from tools.calculators.prose import DAG as SHAPE
 from tools.calculators.prose import told
+from tools.prose.found import Found
+from tools.prose.tasks import find_tasks, read_tasks
 
 MAX_TASKS = 500
 EXAMPLE: dict[str, list[Any]] = {"A": [3, ""], "B": [2, "A"], "C": [4, "A"], "D": [2, "B"], "E": [3, "CD"],
@@ -25,7 +26,12 @@ _DAG: dict[str, Any] = {"max_length": 40_000, "words": ["dag", "tasks", "graph"]
 
 def dag_param() -> Any:
     """The parameter of everything that takes a graph."""
-    return told(param(**_DAG), SHAPE)
+    return told(param(**_DAG), SHAPE, find_graph)
+
+
+def find_graph(text: str) -> Found | None:
+    """The graph that a message tells, in the short notation."""
+    return find_tasks(text, SHAPE)
 
 
 @dataclass(frozen=True)
@@ -115,13 +121,19 @@ def descendants(dag: Dag) -> dict[str, set[str]]:
     return found
 
 
-@formula("dag.critical_path", words=["critical path", "longest chain"], cases=[
+@formula("dag.critical_path", words=["critical path", "longest chain", "unlimited workers", "shortest possible time",
+                                     "as many workers as I like"], cases=[
     Case({"dag": EXAMPLE}, {"result": 11}, source="A-B-D-E-G: 3 + 2 + 2 + 3 + 1"),
     Case({"dag": EXAMPLE_TEXT}, {"result": 11}, source="the same as text"),
     Case({"dag": [["A", 3, None], ["B", 2, ["A"]], ["C", 4, "A"], ["D", 1, ["B", "C"]]]}, {"result": 8}, source="rows"),
     Case({"dag": {"A": 3, "B": {"duration": 2, "deps": ["A"]}}}, {"result": 5}, source="named columns"),
 ], asks=[
     Ask("What is the critical path of A:3, B:2:A, C:6:A, D:1:B+C?", "result", 10),
+    Ask("Durations in minutes: load 4; tidy 6 (after load); enrich 9 (after load); fit 20 (after tidy and enrich); report 3 (after fit). "
+        "How long is the critical path with unlimited workers?", "result", 36),
+    Ask("task | minutes | needs\nload | 4 | -\ntidy | 6 | load\nfit | 20 | tidy, load\nWhat is the shortest possible time?", "result", 30),
+    Ask("Critical path, please: fetch 5 min; then parse (8) and index (12) both need fetch; publish (2) needs parse and index?", "result",
+        19),
 ])
 def critical_path(dag: DagSpec = dag_param()) -> float:
     """Length of the longest chain of dependent tasks: the time that no number of workers can beat."""
@@ -136,7 +148,7 @@ def critical_path_tasks(dag: DagSpec = dag_param()) -> list[str]:
     return longest_path(read_dag(dag))
 
 
-@formula("dag.work", words=["total work", "on one worker"],
+@formula("dag.work", words=["total work", "on one worker", "with one worker", "total time"],
          cases=[Case({"dag": EXAMPLE}, {"result": 20}, source="sum of the durations")], asks=[
     Ask("Sum of the durations of the tasks A:3, B:2:A, C:4:A, D:1:B+C?", "result", 10),
 ])
@@ -225,7 +237,7 @@ def _table_rows(spec: Mapping[str, Sequence[Any]]) -> list[_Row]:
 
 def _text_rows(spec: str) -> list[_Row]:
     """In the short notation, or told in words: minutes then, whatever unit they are told in."""
-    if (words := told_rows(spec)) is not None:
+    if (words := read_tasks(spec)) is not None:
         return [(name, int(length) if length.is_integer() else length, parents, "") for name, length, parents in words]
     rows: list[_Row] = []
     for part in filter(None, (each.strip() for each in re.split(r"[,;\n]", spec))):

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from tools.base import Case, formula, param
+from tools.base import Ask, Case, formula, param
 from tools.calculators.dag_graph import EXAMPLE, Dag, dag_param, descendants, levels, read_dag
 from tools.calculators.dag_shapes import DagSpec
 
@@ -18,7 +18,7 @@ GRAHAM: dict[str, list[Any]] = {"t1": [3, ""], "t2": [2, ""], "t3": [2, ""], "t4
                                 "t6": [4, "t4"], "t7": [4, "t4"], "t8": [4, "t4"], "t9": [9, "t1"]}
 """Graham's anomaly: taken as listed, it finishes later on four slots than on three."""
 
-_SLOTS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["slots", "workers", "machines"]}
+_SLOTS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["slots", "workers", "machines", "worker", "machine"]}
 
 
 def by_level(dag: Dag) -> Callable[[str], Any]:
@@ -73,6 +73,9 @@ def makespan(dag: Dag, slots: int, key: Callable[[str], Any]) -> float:
     Case({"dag": EXAMPLE, "slots": 3}, {"result": 11}, source="the critical path"),
     Case({"dag": LOPSIDED, "slots": 2}, {"result": 8}, source="by hand: the task of 8 on one slot, the rest on the "
                                                               "other"),
+], asks=[
+    Ask("A=4, B=3 after A, C=6 after A, D=2 after B and C: what is the makespan on 2 workers, longest path first?", "result", 12),
+    Ask("A(3) -> B(2) -> D(2); A -> C(4) -> D. How long does it take on one machine?", "result", 11),
 ])
 def makespan_hlf(dag: DagSpec = dag_param(), slots: int = param(**_SLOTS)) -> float:
     """Time to finish with so many slots when the task with the longest path to the end goes first (a list schedule).

@@ -22,11 +22,18 @@ _SYMMETRIC = "Lin 1991, natural logarithm"
     Case({"ref": [0.5, 0.5], "cur": [0.75, 0.25]}, {"result": 0.274653}, abs=1e-6, source="arithmetic: 0.25 ln 3"),
 ], asks=[
     Ask("PSI between expected 20%, 30%, 50% and actual 10%, 30%, 60%?", "result", 0.0875469),
+    Ask("At training time the five groups each held 20% of the users. This month the split is 30%, 25%, 20%, 15% and 10%. What is the "
+        "population "
+        "stability index?", "result", 0.135403),
+    Ask("PSI, please: reference bins 20/30/50 %, this week 10/30/60 %?", "result", 0.0875469),
+    Ask("Population stability index? Baseline counts: 200 300 500, last week: 100 300 600", "result", 0.0875469),
+    Ask("bin | train | prod\n0-10 | 200 | 100\n10-20 | 300 | 300\n20-30 | 500 | 600\nWhat is the PSI?", "result", 0.0875469),
     Ask("Which PSI do the histograms before: 40, 30, 30 and after: 20, 30, 50 have?", "result", 0.240795),
 ])
 def psi(
-    ref: list[float] = param(words=["reference", "expected", "before"], **_SHARES),
-    cur: list[float] = param(words=["current", "actual", "after"], **_SHARES),
+    ref: list[float] = param(words=["reference", "expected", "before", "training", "train", "baseline"], **_SHARES),
+    cur: list[float] = param(words=["current", "actual", "after", "now", "this week", "this month", "live", "production", "prod"],
+                                    **_SHARES),
     floor: float = param(1e-4, **_FLOOR),
 ) -> float:
     """Population stability index of two histograms over the same bins, sum (q - p) ln(q / p).

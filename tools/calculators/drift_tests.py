@@ -26,8 +26,8 @@ _CURRENT = re.compile(
 ])
 def ks_critical(
     alpha: float = param(0.05, **_ALPHA), n: int = param(**_N),
-    m: int = param(0, ge=0, le=10**12, unit="count", help="0 means n", 
-                   words=["m", "current", "production", "live", "today", "this week", "serving"]),
+    m: int = param(0, ge=0, le=10**12, unit="count", help="0 means n",
+                   words=["m", "current", "production", "live", "live rows", "today", "this week", "serving"]),
 ) -> float:
     """The KS distance above which two samples differ at level alpha, sqrt(-ln(alpha/2)/2) * sqrt(1/n + 1/m)."""
     return math.sqrt(-math.log(alpha / 2) / 2) * math.sqrt(1 / n + 1 / (m or n))

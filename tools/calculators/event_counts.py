@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import Any
+
+import numpy as np
 
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.prose import EVENTS, told
+from tools.prose.event_times import find_events
 from tools.simulators.event_trace import parse_events
 from tools.simulators.windows import fixed, watermark_after
 
@@ -26,7 +30,7 @@ _EVENTS: dict[str, Any] = {"max_length": 20_000, "words": ["events", "timestamps
         "sessions?", "sessions", 3),
 ])
 def session_count(
-    events: str = told(param(**_EVENTS), EVENTS),
+    events: str = told(param(**_EVENTS), EVENTS, find_events),
     gap_s: float = param(gt=0, le=1e9, unit="s", words=["gap", "inactivity", "silence", "timeout", "idle for", "session"]),
 ) -> dict[str, Any]:
     """Sessions of one user once all events are in: a new one begins after a silence longer than the gap.
@@ -41,11 +45,12 @@ def session_count(
 
 
 @formula("stream.late_events", words=["late events", "dropped as late", "too late", "events are late", "in that order",
-                                       "arrive in the order", "in order of arrival"], cases=[
+                                       "arrive in the order", "in order of arrival", "windows fire"], cases=[
     Case({"events": "1000, 4000, 3000, 9999, 11000, 7000, 12000, 14999, 15000, 2000, 16000, 8000, 25000, 4000", "size_s": 10,
           "bound_s": 2, "lateness_s": 3}, {"late": 3, "fired": 2, "refired": 0},
          source="Flink: late once end - 1 + lateness <= the largest time - bound - 1"),
-    Case({"events": "1 s, 4 s, 12 s, 3 s, 25 s", "size_s": 10}, {"late": 1, "fired": 2}, source="12 s closes the first window"),
+    Case({"events": "1 s, 4 s, 12 s, 3 s, 25 s", "size_s": 10}, {"late": 1, "fired": 2, "open": 1, "counts": [2, 1, 1]},
+         source="12 s closes the first window"),
     Case({"events": "1 s, 9 s, 13 s, 5 s", "size_s": 10, "bound_s": 2, "lateness_s": 5}, {"late": 0, "refired": 1},
          source="5 s comes within the allowed lateness: its window fires again"),
 ], asks=[
@@ -53,9 +58,13 @@ def session_count(
         "lateness: how many events are late?", "late", 1),
     Ask("Tumbling windows of 10 s, bound 2 s, allowed lateness 0 s, events at 1000, 9000, 13000, 5000 ms in that "
         "order: how many are dropped as late?", "late", 1),
+    Ask("Flink, tumbling event-time windows of 10 s, bounded out-of-orderness of 2 s, no allowed lateness. Timestamps in seconds, in the "
+        "order they arrive: 1, 4, 12, 8, 15, 9, 23, 18. How many events are dropped as late?", "late", 3),
+    Ask("Event times 2, 6, 11, 4, 13, 17, 5 (seconds) arrive in that order, tumbling windows of 5 s and a watermark delay of 1 s: how "
+        "many windows fire?", "fired", 3),
 ])
 def late_events(
-    events: str = told(param(**_EVENTS), EVENTS),
+    events: str = told(param(**_EVENTS), EVENTS, find_events),
     size_s: float = param(ge=0.001, le=1e7, unit="s", words=["window", "windows", "size", "tumbling", "windows of"]),
     bound_s: float = param(0.0, ge=0, le=1e6, unit="s",
                            words=["bound", "out-of-orderness", "out of order", "watermark delay", "disorder"]),
@@ -63,13 +72,17 @@ def late_events(
 ) -> dict[str, Any]:
     """Events that come too late for their tumbling window, and how often windows fire and fire again (Flink's rules).
 
-    Watermark = largest time so far - bound - 1 ms; an event is late once end - 1 + lateness <= watermark. Windows that are open
-    when the list ends have not fired."""
+    Watermark = largest time so far - bound - 1 ms; an event is late once end - 1 + lateness <= watermark. Windows that are `open`
+    when the list ends have not fired; `counts` are the events in each window that has some, by time."""
     times = parse_events(events, 1).times
     size = round(size_s * 1_000)
     outcome = fixed(times, watermark_after(times, round(bound_s * 1_000)), size, size, round(lateness_s * 1_000), 0)
     kinds = [row[0] for row in outcome.firings.rows(False)]
-    return {"late": len(times[outcome.late]), "fired": kinds.count("fire"), "refired": kinds.count("re")}
+    kept = np.ones(len(times), dtype=bool)
+    kept[outcome.late] = False
+    counts = Counter((times[kept] // size).tolist())
+    return {"late": len(times[outcome.late]), "fired": kinds.count("fire"), "refired": kinds.count("re"),
+            "open": len(counts) - kinds.count("fire"), "counts": [counts[place] for place in sorted(counts)]}
 
 
 @formula("stream.partitions_needed", unit="partitions", words=["partitions", "how many partitions"], cases=[

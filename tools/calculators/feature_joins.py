@@ -12,11 +12,12 @@ from pydantic import AliasChoices
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.prose import FEATURES, LABELS, told
 from tools.calculators.timestamps import DAY_MS, HOUR_MS, read_times
+from tools.prose.histories import find_features, find_labels
 
 Join = Literal["as-of", "strict", "ingested", "daily-partition", "nearest", "latest"]
 
 MAX_ROWS = 2_000
-_INSIDE_DAY = re.compile(r"(?i)\b(day\s+\d+),\s*(?:at\s+)?")
+_INSIDE_DAY = re.compile(r"(?i)\b(day\s+\d+|\d{1,2}(?:st|nd|rd|th)|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*),\s*(?:at\s+)?(?=\d)")
 
 _LABELS: dict[str, Any] = {"max_length": 20_000, "words": ["labels", "label times"],
                            "help": "times such as 14:30, 01T12 (day 1, 12 h), dates, or hours"}
@@ -25,14 +26,25 @@ _FEATURES: dict[str, Any] = {"max_length": 20_000, "words": ["features", "featur
 _TTL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["ttl", "tolerance", "expires"],
                         "validation_alias": AliasChoices("ttl_h", "ttl", "ttl_hours", "tolerance_h"),
                         "help": "older values count as missing; 0: none expire"}
-_LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "words": ["lag", "ingestion lag", "delay", "arrives"],
-                        "validation_alias": AliasChoices("lag_h", "lag", "lag_hours", "ingestion_lag_h"), "help": "event to store"}
+_LAG: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "h", "help": "event to store",
+                        "words": ["lag", "ingestion lag", "delay", "arrives", "after its event time", "after the event", "shows up",
+                                  "land in the store"],
+                        "validation_alias": AliasChoices("lag_h", "lag", "lag_hours", "ingestion_lag_h")}
 
 _THREE: dict[str, Any] = {"labels": ["01T12", "02T12", "03T12"],
                           "features": {"01T00": 10, "02T06": 20, "02T18": 30, "03T12": 40}}
 
 Times = list[str | float] | str
 Features = dict[str, int | float | str | bool | None] | str
+"""As written: label times, and value by event time."""
+
+
+def label_param() -> Any:
+    return told(param(**_LABELS), LABELS, find_labels)
+
+
+def feature_param() -> Any:
+    return told(param(**_FEATURES), FEATURES, find_features)
 
 
 def join_rows(labels: Sequence[int], events: Sequence[int], join: Join, ttl_ms: int = 0, lag_ms: int = 0) -> list[int]:
@@ -63,7 +75,7 @@ def feature_values(features: Mapping[str, Any] | str) -> Mapping[str, Any]:
         return features
     history: dict[str, Any] = {}
     for part in filter(None, (each.strip() for each in re.split(r"[,;\n]|\band\b", _INSIDE_DAY.sub(r"\1 ", features)))):
-        turned = re.fullmatch(r"(\S+)\s+(?:at|on|from)\s+(.+)", part)
+        turned = None if "=" in part else re.fullmatch(r"(-?[\d.]+)\s+(?:at|on|from)\s+(.+)", part)
         when, _, value = (turned[2], "=", turned[1]) if turned else re.sub(r"\s*(?:->|→)\s*", "=", part).rpartition("=")
         try:
             number = float(value)
@@ -98,8 +110,9 @@ def joined(labels: Times, features: Features, join: Join, ttl_h: float = 0,
     Case({**_THREE, "ttl_h": 6}, {"result": [None, 20, 40]}, source="pandas merge_asof with tolerance 6 h"),
     Case({"labels": [], "features": {"01T00": 10}}, {"result": []}, source="no label, no row"),
     Case({"labels": "02T12", "features": {}}, {"result": [None]}, source="nothing known"),
+    Case({"labels": "the 6th at noon", "features": "4th 08:00=14, 5th 07:30=22, 6th 7 pm=31"}, {"result": [22]}, source="31 comes later"),
 ])
-def pit_asof(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+def pit_asof(labels: Times = label_param(), features: Features = feature_param(),
              ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """Value of the feature at each label time: the last event at or before it, unless older than the TTL."""
     return joined(labels, features, "as-of", ttl_h)
@@ -108,7 +121,7 @@ def pit_asof(labels: Times = told(param(**_LABELS), LABELS), features: Features 
 @formula("feature.pit_strict", words=["strict point-in-time join"], cases=[
     Case(_THREE, {"result": [10, 20, 30]}, source="pandas merge_asof, allow_exact_matches=False"),
 ])
-def pit_strict(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+def pit_strict(labels: Times = label_param(), features: Features = feature_param(),
                ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """The last event strictly before each label time: an event of the same moment may be the label's own doing."""
     return joined(labels, features, "strict", ttl_h)
@@ -118,18 +131,19 @@ def pit_strict(labels: Times = told(param(**_LABELS), LABELS), features: Feature
     Case({**_THREE, "ttl_h": 6}, {"result": [None, 20, 40]}, source="12 h old, 6 h old (kept), 0 h old"),
     Case({**_THREE, "ttl_h": 5}, {"result": [None, None, 40]}, source="6 h is older than 5 h"),
 ])
-def pit_ttl(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+def pit_ttl(labels: Times = label_param(), features: Features = feature_param(),
             ttl_h: float = param(6, **_TTL)) -> list[Any]:
     """As-of join that drops values older than the TTL at the label time; exactly as old is kept (as pandas and Feast
     do)."""
     return joined(labels, features, "as-of", ttl_h)
 
 
-@formula("feature.pit_ingested", words=["ingestion time", "bitemporal join"], cases=[
+@formula("feature.pit_ingested", words=["ingestion time", "bitemporal join", "shows up in the store", "available", "lands in the store",
+                                        "leak-free"], cases=[
     Case({**_THREE, "lag_h": 1}, {"result": [10, 20, 30]}, source="the event of 03T12 arrives at 03T13"),
     Case({**_THREE, "lag_h": 8}, {"result": [10, 10, 30]}, source="the event of 02T06 arrives at 02T14"),
 ])
-def pit_ingested(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+def pit_ingested(labels: Times = label_param(), features: Features = feature_param(),
                  lag_h: float = param(1, **_LAG), ttl_h: float = param(0, **_TTL)) -> list[Any]:
     """What the online store could have served at each label time: the last event that had arrived (event time +
     lag)."""
@@ -143,7 +157,7 @@ def pit_ingested(labels: Times = told(param(**_LABELS), LABELS), features: Featu
          source="a daily snapshot carries the value on"),
 ])
 def daily_partition_join(
-    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+    labels: Times = label_param(), features: Features = feature_param(),
     fill_forward: bool = param(False, words=["snapshot", "carried forward"],
                                help="a day without event takes the last value of the days before, as a snapshot does"),
 ) -> list[Any]:
@@ -158,7 +172,7 @@ def daily_partition_join(
 @formula("feature.latest_join", words=["latest join"], cases=[
     Case(_THREE, {"result": [40, 40, 40]}, source="what a plain join on the entity gives"),
 ])
-def latest_join(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES)) -> list[Any]:
+def latest_join(labels: Times = label_param(), features: Features = feature_param()) -> list[Any]:
     """The newest value beside every label, whenever it was: training on today's features."""
     return joined(labels, features, "latest")
 
@@ -167,7 +181,7 @@ def latest_join(labels: Times = told(param(**_LABELS), LABELS), features: Featur
     Case(_THREE, {"result": [10, 20, 40]}, source="02T06 and 02T18 are as near; the earlier is taken"),
     Case({"labels": ["02T13"], "features": {"02T06": 20, "02T18": 30}}, {"result": [30]}, source="leaks by 5 h"),
 ])
-def nearest_join(labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES)) -> list[Any]:
+def nearest_join(labels: Times = label_param(), features: Features = feature_param()) -> list[Any]:
     """The value nearest in time, before or after (pandas merge_asof with direction="nearest"): it leaks."""
     return joined(labels, features, "nearest")
 
@@ -178,7 +192,7 @@ def nearest_join(labels: Times = told(param(**_LABELS), LABELS), features: Featu
     Case({**_THREE, "join": "as-of", "lag_h": 1}, {"result": [False, False, True]}, source="40 arrives at 03T13"),
 ])
 def leaked(
-    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+    labels: Times = label_param(), features: Features = feature_param(),
     join: Join = param("as-of", words=["join"]), lag_h: float = param(0, **_LAG),
 ) -> list[bool]:
     """Which rows of a join hold a value that wasn't in the store at the label's time (event + lag later than the
@@ -194,7 +208,7 @@ def leaked(
          source="7 is from 16:00"),
 ])
 def leaked_count(
-    labels: Times = told(param(**_LABELS), LABELS), features: Features = told(param(**_FEATURES), FEATURES),
+    labels: Times = label_param(), features: Features = feature_param(),
     join: Join = param("as-of", words=["join"]), lag_h: float = param(0, **_LAG),
 ) -> int:
     """How many rows of a join hold a value that wasn't in the store at the label's time: those with event + lag > label."""

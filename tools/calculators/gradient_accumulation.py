@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, outputs, param, tool
+from tools.calculators.plain_tables import NumberRows, cells_of
+from tools.calculators.prose import BATCHES, EACH_BATCH, told
+from tools.prose.batches import find_losses, find_rows, find_token_counts
+
+Numbers = Annotated[list[float], BeforeValidator(cells_of)]
+"""A list of numbers, or numbers in plain text."""
 
 
 def means(micro: list[list[float]]) -> tuple[float, float]:
@@ -15,14 +23,20 @@ def means(micro: list[list[float]]) -> tuple[float, float]:
 
 
 _BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "samples"}
+_MICRO: Any = told(param(min_length=1, max_length=10_000, words=["micro-batches", "token losses"]), BATCHES, find_rows)
 _COUNT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "count"}
 
 
-@formula("accum.unequal_micro", words=["mean of means", "token weighting"], cases=[
+@formula("accum.unequal_micro", words=["mean of means", "token weighting", "token losses", "per-token losses", "micro-batch means"],
+         cases=[
     Case({"micro": [[1, 2, 3], [10]]}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="16/4 against (2 + 10)/2"),
     Case({"micro": [[1, 3], [5, 7]]}, {"true_mean": 4.0, "mean_of_means": 4.0}, source="equal sizes: no difference"),
+    Case({"micro": "[1, 2, 3] and [10]"}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="the same in words"),
+], asks=[
+    Ask("Three micro-batches have the token losses [1, 5, 3], [8] and [2, 4]. The code averages the means of the micro-batches: what "
+        "loss does it report?", "mean_of_means", 14 / 3),
 ])
-def unequal_micro(micro: list[list[float]] = param(min_length=1, max_length=10_000, words=["micro-batches"]),
+def unequal_micro(micro: NumberRows = _MICRO,
                   out: str = outputs(true_mean="true|token", mean_of_means="mean.of.mean|naive")) -> dict[str, float]:
     """Loss averaged over all tokens, and the mean of each micro-batch's mean: they differ when sizes differ."""
     if not all(micro):
@@ -31,13 +45,31 @@ def unequal_micro(micro: list[list[float]] = param(min_length=1, max_length=10_0
     return {"true_mean": true, "mean_of_means": naive}
 
 
+@formula("accum.overshoot", words=["overshoot", "how much too high", "off the true mean", "error of the mean of means"], cases=[
+    Case({"micro": [[1, 2, 3], [10]]}, {"result": 2.0}, source="6 - 4"),
+    Case({"micro": [[1, 3], [5, 7]]}, {"result": 0.0}, source="equal sizes: no difference"),
+], asks=[
+    Ask("Per-token losses of unequal micro-batches are [2, 2], [9], [1, 1, 3, 3]. By how much does the mean of the means overshoot "
+        "the true mean?", "result", 13 / 3 - 3),
+])
+def overshoot(micro: NumberRows = _MICRO) -> float:
+    """By how much the mean of the micro-batches' means lies above the mean over all tokens."""
+    true, naive = unequal_micro(micro).values()
+    return naive - true
+
+
 @formula("accum.token_weighted", words=["token-weighted loss", "weighted by tokens", "mean loss of micro-batches"], cases=[
     Case({"losses": [2, 10], "tokens": [3, 1]}, {"true_mean": 4.0, "mean_of_means": 6.0, "ratio": 1.5},
          source="(2*3 + 10)/4"),
+], asks=[
+    Ask("Three micro-batches with 400, 100 and 50 real tokens and mean losses 2.0, 3.0 and 6.0: what is the per-token mean loss of "
+        "the whole batch?", "true_mean", 1400 / 550),
+    Ask("Micro-batch 1 has 300 tokens, mean loss 2.0; micro-batch 2 has 100 tokens, mean loss 4.0. What is the right mean loss over "
+        "all tokens?", "true_mean", 2.5),
 ])
 def token_weighted(
-    losses: list[float] = param(min_length=1, max_length=100_000, words=["losses", "mean losses"]),
-    tokens: list[float] = param(min_length=1, max_length=100_000, words=["tokens", "token counts"]),
+    losses: Numbers = told(param(min_length=1, max_length=100_000, words=["losses", "mean losses"]), EACH_BATCH, find_losses),
+    tokens: Numbers = told(param(min_length=1, max_length=100_000, words=["tokens", "token counts"]), EACH_BATCH, find_token_counts),
 ) -> dict[str, float | None]:
     """Token-weighted loss from mean losses and token counts of micro-batches: sum(loss*tokens)/sum(tokens), and the mean of means.
 

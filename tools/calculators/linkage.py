@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import AliasChoices
 
 from tools.base import Ask, Case, ToolError, formula, param
-from tools.calculators.prose import FIRST_STRING, ONE_STRING, SECOND_STRING, told
+from tools.calculators.prose import ONE_STRING, TWO_STRINGS, told
 from tools.calculators.string_distance import edits, jaro, soundex_code, winkler
+from tools.prose.pairs import find_first, find_second
 
 _WINKLER = "W. Winkler, 1990, table; jellyfish 1.3 agrees"
 _FS = "Fellegi and Sunter, 1969: log2(m/u) and log2((1-m)/(1-u))"
@@ -27,23 +28,38 @@ _RECORDS: dict[str, Any] = {"ge": 0, "le": 10**15, "unit": "records", "words": [
 _COUNT: dict[str, Any] = {"ge": 0, "le": 10**15, "unit": "count"}
 
 
+def first_param() -> Any:
+    """The parameter for the first of two strings."""
+    return told(param(**_A), TWO_STRINGS, find_first)
+
+
+def second_param() -> Any:
+    """The parameter for the second of two strings."""
+    return told(param(**_B), TWO_STRINGS, find_second)
+
+
 @formula("linkage.jaro_winkler", words=["jaro-winkler", "jaro"], cases=[
     Case({"a": "MARTHA", "b": "MARHTA"}, {"result": [0.9444, 0.9611]}, abs=1e-4, source=_WINKLER),
     Case({"a": "DWAYNE", "b": "DUANE"}, {"result": [0.8222, 0.84]}, abs=1e-4, source=_WINKLER),
     Case({"a": "DIXON", "b": "DICKSONX"}, {"result": [0.7667, 0.8133]}, abs=1e-4, source=_WINKLER),
+], asks=[
+    Ask("Jaro-Winkler similarity of MARTHA and MARHTA?", "jaro_winkler", 0.961111),
+    Ask("Jaro-Winkler for dwayne vs duane?", "jaro_winkler", 0.84),
+    Ask("What Jaro-Winkler similarity do the names Dixon and Dickson have?", "jaro_winkler", 0.832381),
 ])
 def jaro_winkler(
-    a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING),
+    a: str = first_param(), b: str = second_param(),
     prefix_weight: float = param(0.1, ge=0, le=0.25, unit="fraction", words=["prefix weight", "scaling"]),
     boost_above: float = param(0.7, ge=0, le=1, unit="fraction", words=["boost threshold"],
                                help="the prefix counts only above this Jaro similarity; 0: always"),
-) -> list[float]:
-    """[Jaro, Jaro-Winkler] similarity of two strings, 0 to 1.
+) -> dict[str, Any]:
+    """[Jaro, Jaro-Winkler] similarity of two strings, 0 to 1, also one by one.
 
     Up to four equal first characters raise the Jaro similarity j to j + prefix * 0.1 * (1 - j), as Winkler's program
     and jellyfish do only above 0.7; some texts leave that condition out. Case counts: normalise first. """
     similarity = jaro(a, b)
-    return [similarity, winkler(similarity, a, b, prefix_weight, boost_above)]
+    boosted = winkler(similarity, a, b, prefix_weight, boost_above)
+    return {"result": [similarity, boosted], "jaro": similarity, "jaro_winkler": boosted}
 
 
 @formula("linkage.levenshtein", words=["levenshtein", "edit distance", "edits"], unit="edits", cases=[
@@ -52,8 +68,10 @@ def jaro_winkler(
 ], asks=[
     Ask("Levenshtein distance between checkpoint and chekpiont?", "result", 3),
     Ask("How many edits turn \"kitten\" into \"sitting\"?", "result", 3),
+    Ask("levenshtein kitten sitting", "result", 3),
+    Ask("Edit distance: flaw / lawn?", "result", 2),
 ])
-def levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> int:
+def levenshtein(a: str = first_param(), b: str = second_param()) -> int:
     """Fewest insertions, deletions and substitutions that turn one string into the other."""
     return edits(a, b)
 
@@ -61,7 +79,7 @@ def levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**
 @formula("linkage.levenshtein_similarity", words=["levenshtein similarity", "normalised edit distance"], unit="fraction", cases=[
     Case({"a": "kitten", "b": "sitting"}, {"result": 4 / 7}, rel=1e-12, source="1 - 3/7"),
 ])
-def levenshtein_similarity(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> float:
+def levenshtein_similarity(a: str = first_param(), b: str = second_param()) -> float:
     """1 - edits / length of the longer string; 1 for two empty ones."""
     return 1 - edits(a, b) / max(len(a), len(b), 1)
 
@@ -72,7 +90,7 @@ def levenshtein_similarity(a: str = told(param(**_A), FIRST_STRING), b: str = to
 ], asks=[
     Ask("What is the Damerau-Levenshtein distance between \"kafka\" and \"kafak\"?", "result", 1),
 ])
-def damerau_levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING)) -> int:
+def damerau_levenshtein(a: str = first_param(), b: str = second_param()) -> int:
     """Edits when a swap of two neighbours counts as one (unrestricted: parts may be edited again)."""
     return edits(a, b, swaps=True)
 
@@ -84,7 +102,7 @@ def damerau_levenshtein(a: str = told(param(**_A), FIRST_STRING), b: str = told(
     Ask("What is the bigram Jaccard similarity of 'stream' and 'streams'?", "result", 0.833333),
 ])
 def jaccard(
-    a: str = told(param(**_A), FIRST_STRING), b: str = told(param(**_B), SECOND_STRING),
+    a: str = first_param(), b: str = second_param(),
     n: int = param(2, ge=0, le=50, unit="count", words=["n-gram", "shingle", "q-gram"],
                    help="characters; 0: whole words"),
 ) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 
 from tools.base import ToolError
+from tools.prose.moments import read_moment
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -15,14 +16,13 @@ MAX_TIMES = 4_000
 _CLOCK = r"(\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?)?"
 _DATE = re.compile(rf"(\d{{4}})-(\d{{2}})-(\d{{2}})(?:[T ]{_CLOCK})?(?:Z|\+00:?00)?")
 _DAY = re.compile(rf"(\d{{1,5}})T{_CLOCK}Z?")
-_TOLD = re.compile(rf"day\s+(\d{{1,5}})(?:,?\s+(?:at\s+)?{_CLOCK})?", re.IGNORECASE)
-_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?")
 _HOURS = re.compile(r"-?\d+(?:\.\d+)?h?")
 
 
 def read_times(given: Iterable[str | float]) -> list[int]:
-    """Milliseconds of each: a number is hours, "02T18:30" and "day 2 18:30" are 18:30 on day 2, "18:30" alone
-    on day 1, a date is UTC. Days begin at multiples of 24 h. Raises ToolError when one can't be read or when kinds are
+    """Milliseconds of each: a number is hours, "02T18:30", "day 2 18:30" and "the 2nd at 6:30 pm" are 18:30 on day 2, "18:30"
+    alone on day 1, Monday is the first day of its week, "4 March" a day of a leap year, a date is UTC. Days begin at
+    multiples of 24 h. Raises ToolError when one can't be read or when kinds are
     mixed, for then they can't be compared."""
     read = [_read(each) for each in given]
     if len(read) > MAX_TIMES:
@@ -53,10 +53,13 @@ def _read(given: str | float) -> tuple[str, int]:
         except ValueError:
             raise ToolError(f"times: {text!r} isn't a date of the calendar.") from None
         return "dates", day * DAY_MS + _clock(text, found, 4)
-    if found := _OF_DAY.fullmatch(text):
-        return "times of one day", _clock(text, found, 1)
-    if found := _DAY.fullmatch(text) or _TOLD.fullmatch(text):
+    if found := _DAY.fullmatch(text):
         return "days", (int(found[1]) - 1) * DAY_MS + _clock(text, found, 2)
+    if moment := read_moment(text):
+        kind, day, at = moment
+        return kind or "times of one day", (day - 1 if kind else 0) * DAY_MS + at
+    if re.fullmatch(r"\d{1,2}:\d{2}(?::\d{2})?", text):
+        raise ToolError(f"times: {text!r} isn't a time of the day.")
     if _HOURS.fullmatch(text):
         return "hours", round(float(text.rstrip("h")) * HOUR_MS)
     raise ToolError(f"times: can't read {text[:40]!r}; write 01T12 (day 1, 12 h), 14:30, 2026-01-02T12:00 or a number of "

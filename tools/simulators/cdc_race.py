@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BeforeValidator
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
+from tools.calculators.cdc import find_script
 from tools.calculators.prose import SCRIPT, told
 from tools.simulators.change_capture import (
     CAUSES,
@@ -30,7 +31,7 @@ class Race(Params):
     source: Literal["script", "generated"] = param("script", words=["source", "changes from"])
     script: Annotated[str, BeforeValidator(script_text)] = told(param(_SCRIPT, max_length=500_000, words=["script", "operations", "ops"],
                              help="TIME OP KEY VALUE commit=TIME entries, OP one of I, U, D, T or insert, update, delete, "
-                                  "truncate; used when source is script"), SCRIPT)
+                                  "truncate; used when source is script"), SCRIPT, find_script)
     method: Literal["query", "trigger", "log"] = param("query", words=["method", "cdc", "capture by"])
     poll_s: float = param(5.0, ge=0.001, le=1e7, unit="s",
                           words=["poll", "polls every", "polled every", "poll interval"])

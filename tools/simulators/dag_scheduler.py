@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
-from tools.calculators.dag_graph import EXAMPLE_TEXT, Dag, levels, longest_path, read_dag
+from tools.calculators.dag_graph import EXAMPLE_TEXT, Dag, find_graph, levels, longest_path, read_dag
 from tools.calculators.dag_retries import AIRFLOW_CAP_S, success
 from tools.calculators.dag_schedule import by_level, by_listing, by_weight
 from tools.calculators.dag_shapes import DagText
@@ -21,7 +21,7 @@ MINUTE_MS = 60_000
 
 class DagScheduler(Params):
     dag: DagText = told(param(EXAMPLE_TEXT, max_length=20_000, words=["dag", "tasks", "graph"],
-                          help="name:minutes:parent+parent@pool, separated by commas, or in words"), DAG)
+                              help="name:minutes:parent+parent@pool, separated by commas, or in words"), DAG, find_graph)
     slots: int = param(2, ge=1, le=1_000, unit="count",
                        words=["slots", "workers", "parallelism", "worker slots", "at once", "executors"])
     pools: str = param("", max_length=500, words=["pool", "pools"], help="slots of each pool, such as gpu=1,db=2")

@@ -8,6 +8,7 @@ import numpy as np
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.calculators.prose import EVENTS, told
+from tools.prose.event_times import find_events
 from tools.simulators.event_trace import Lag, Stream, generate, parse_events
 from tools.simulators.sessions import sessions
 from tools.simulators.windows import BEFORE_ALL, Ints, Outcome, fixed, watermark_of_inputs
@@ -20,7 +21,7 @@ class EventTime(Params):
     source: Literal["list", "generated"] = param("list", words=["source", "events from"])
     events: str = told(param(_TRACE, max_length=200_000, words=["events", "timestamps", "trace"],
                              help="TIME@ARRIVAL#INPUT entries in order of arrival, in ms or like 3s or 10:03; used when source is "
-                                  "list"), EVENTS)
+                                  "list"), EVENTS, find_events)
     window: Literal["tumbling", "sliding", "session"] = param("tumbling",
                                                               words=["window type", "window", "kind of window"])
     size_s: float = param(10.0, ge=0.001, le=1e7, unit="s", words=["window", "windows", "size", "tumbling", "long"])
@@ -40,7 +41,7 @@ class EventTime(Params):
     duration_s: float = param(60.0, ge=1e-6, le=1e6, unit="s", words=["duration", "for", "lasting"])
     lag: Lag = param("exponential", words=["lag", "delay distribution"], help="how events are delayed when generated")
     mean_lag_s: float = param(2.0, ge=0.0, le=1e5, unit="s", words=["mean lag", "lag", "average delay", "delayed by"])
-    end_of_stream: bool = param(False, words=["end of stream", "bounded", "finite"],
+    end_of_stream: bool = param(False, words=["end of stream", "bounded stream", "bounded source", "finite stream"],
                                 help="the source ends and closes every window")
 
 

@@ -44,7 +44,7 @@ class Race(Params):
                        words=["limit", "allowed", "quota", "per window", "per minute", "at most"])
     window_s: float = param(60.0, ge=0.001, le=86_400, unit="s", words=["window", "per", "period", "interval"])
     burst: int = param(0, ge=0, le=1_000_000, unit="tokens", help="bucket size N; 0 means the limit",
-                       words=["burst", "bucket", "tokens", "capacity", "bucket size", "queue"])
+                       words=["burst", "bucket", "tokens", "capacity", "bucket size", "queue", "room for"])
     rate_per_s: float = param(0.0, ge=0, le=1e6, unit="rps", help="refill or leak rate R; 0 means limit / window",
                               words=["refill", "leak rate", "drain", "refilled", "leaks", "tokens per second", "token"])
     traffic: Literal["trace", "steady", "burst", "poisson", "adversarial"] = param(
@@ -109,6 +109,12 @@ class Lane:
               "log keep?", "memory_bytes_sliding_log", 4_800),
           Ask("How long does the last request wait in a leaky bucket queue with a limit of 100 per minute?",
               "longest_wait_s_leaky_queue", 59.4),
+          Ask("Sliding log limiter of 4 per 10 seconds, only accepted requests are recorded. Hits at 0.5, 1, 2.5, 2.7, 6, 10.6 and 12 "
+              "s: how "
+              "many are accepted?", "admitted_sliding_log", 6),
+          Ask("Token bucket that holds 60, refills at 30 a minute and is full. 60 requests come at second 40 and another 50 at second "
+              "60: how "
+              "many get through?", "admitted_token_bucket", 70),
       ])
 def limiter_race(p: Race, seed: int) -> ToolResult:
     """Sends one stream of requests through seven rate limiters and shows what each lets pass in its worst window.

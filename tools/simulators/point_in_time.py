@@ -8,6 +8,7 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, par
 from tools.calculators.feature_joins import Join, area, feature_values, join_rows, label_names, leaks, read_history
 from tools.calculators.prose import FEATURES, LABELS, told
 from tools.calculators.timestamps import DAY_MS, HOUR_MS
+from tools.prose.histories import find_features, find_labels
 
 JOINS: tuple[Join, ...] = ("as-of", "strict", "ingested", "daily-partition", "nearest", "latest")
 DAYS = 5
@@ -18,9 +19,9 @@ MAX_COLUMNS = 8
 
 class PointInTime(Params):
     labels: str = told(param("01T12, 02T12, 03T12", max_length=5_000, words=["label times", "labels at"],
-                             help="times of the labels: 01T12 is day 1, 12 h; 14:30, dates and hours work too"), LABELS)
+                             help="times of the labels: 01T12 is day 1, 12 h; 14:30, dates and hours work too"), LABELS, find_labels)
     features: str = told(param("01T00=10, 02T06=20, 02T18=30, 03T12=40", max_length=10_000,
-                               words=["feature times", "features at"], help="time=value, separated by commas"), FEATURES)
+                               words=["feature times", "features at"], help="time=value, separated by commas"), FEATURES, find_features)
     join: Join = param("daily-partition", words=["join", "joined"])
     lag_h: float = param(0.0, ge=0, le=48, unit="h", words=["ingestion lag", "lag", "arrives", "late", "delay"],
                          help="from a feature's event to the store")
