@@ -55,8 +55,10 @@ def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]
         return Draft(phrases.NOTHING_TO_CONTINUE, "clarify", context=context) if used else Draft(phrases.NOTHING, "abstained", context=context)
     in_notes_too = any(piece.passage.source == "notes" for piece in found)
     text = f"{phrases.COURSE_ONLY}\n\n{written.text}" if source == "course" and in_notes_too else written.text
+    # "And the third one?" after "the second one" still counts the list that was meant first.
+    names = look.resolved.past.points if look.resolved.kind == "ordinal" and look.resolved.past and look.resolved.past.points else written.names
     return Draft(text, "answered", _next_question(look, units, usable), {
-        **context, "points": list(written.names), "used": [*used, *(_key(unit) for unit in units)],
+        **context, "points": list(names), "used": [*used, *(_key(unit) for unit in units)],
         "errata": [[erratum.id, unit.piece.n, unit.start, unit.end] for erratum, unit in flaws]})
 
 
@@ -114,7 +116,7 @@ def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Sou
     flawed = {unit for _, unit in flaws}
     text = "\n\n".join((f"**{name}**\n\n" if name else "") + render(group, flawed) for name, group in groups.items() if group)
     units = tuple(unit for group in groups.values() for unit in group)
-    return Written(text, Selection(units, flaws), tuple(points(units)))
+    return Written(text, Selection(units, flaws), look.sides)
 
 
 def _defines(unit: Unit, topic: frozenset[str], subject: frozenset[str]) -> bool:

@@ -16,7 +16,8 @@ from agent.offline.conversation import Conversation, found_pieces, query_key
 from agent.offline.draft import Draft, calls
 from agent.offline.expressions import expression_in
 from agent.offline.judge import judge
-from agent.offline.lessons import graded_draft, hint_draft, interview_draft, quiz_draft
+from agent.offline.ladder import hint_draft
+from agent.offline.lessons import graded_draft, interview_draft, quiz_draft, told_draft
 from agent.offline.sums import computed_draft
 from agent.offline.understand import FEELINGS, THANKS, Understanding, points_nowhere, understand
 from agent.sentences import content_stems
@@ -25,7 +26,9 @@ from memory.errata import Errata
 MAX_SEARCHES = 4
 SEARCH, CALCULATE = "search_notes", "calculate"
 NEVER = {"empty", "refuse"}
-NO_SUMS = {"quiz", "quiz_answer", "hint", "give_up"}
+NO_SUMS = {"quiz", "quiz_answer", "hint", "attempt", "give_up"}
+PLAIN = {"give_up", "shorter", "continue"}
+"""Asked of an answer that was given already: told straight away in every mode."""
 
 
 @dataclass
@@ -78,6 +81,9 @@ class Reasoning:
             return Draft(phrases.GIBBERISH, "clarify")
         if not talk.history and points_nowhere(look.question):
             return Draft(phrases.WHAT_DO_YOU_MEAN, "clarify")
+        if look.resolved.kind == "unlisted" and look.resolved.past is not None:
+            past = look.resolved.past
+            return Draft(phrases.UNLISTED, "clarify", context={"topic": past.topic, "query": past.query, "points": list(past.points)})
         return None
 
     def _computation(self, look: Understanding, talk: Conversation, may: Callable[[str], bool]) -> AIMessage | None:
@@ -126,9 +132,13 @@ class Reasoning:
             return quiz_draft(look, talk, found)
         if look.intent == "quiz_answer":
             return graded_draft(look, talk, self.shelf)
+        pending = talk.history[-1].pending.get("kind") if talk.history else None
+        if look.intent == "give_up" and pending == "quiz":
+            return told_draft(talk, self.shelf)
         verdict = judge(look.question, look.query, found, self.occurs)
-        mode = talk.turn.get("mode") if look.intent != "give_up" else "direct"
-        if look.intent == "hint" or mode == "socratic":
+        on_ladder = look.intent in ("hint", "attempt") or (look.intent == "continue" and pending == "ladder")
+        mode = talk.turn.get("mode") if look.intent not in PLAIN else "direct"
+        if on_ladder or mode == "socratic":
             return hint_draft(look, talk, found, self.shelf, self.errata, verdict != "none")
         if mode == "interview":
             return interview_draft(look, talk)
