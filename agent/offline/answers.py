@@ -69,7 +69,7 @@ def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], s
     names: tuple[str, ...] = ()
     if look.intent == "list" or ENUMERATES.search(look.question):
         first = [unit for unit in siblings(usable, wanted, shelf, BUDGET_WORDS) if _key(unit) not in used]
-        names = tuple(lead(unit.quote) for unit in first if unit.source_block.depth == first[0].source_block.depth)
+        names = tuple(points([unit for unit in first if unit.source_block.depth == first[0].source_block.depth]))
     elif look.intent == "define":
         first = [unit for unit in units if _defines(unit, content_stems(look.topic), content_stems(subject))][:1]
     if look.resolved.kind == "example":

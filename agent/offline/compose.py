@@ -10,6 +10,8 @@ from memory.base import Block
 from memory.ingest.markdown import lead, plain
 
 ITEM_MARK = re.compile(r"^(?:[*+-]|\d+[.)])\s+")
+HEADING_MARK = re.compile(r"^#+\s*(?:(?:\d+|[a-z])\\?[.)]\s+)?|[\s:]*\n?[-=]{3,}\s*$")
+COUNTED = re.compile(r"^(?:\d+|[a-z])\\?[.)]\s+")
 FLAG = " *(Corrected below.)*"
 
 
@@ -28,6 +30,9 @@ def render(units: Sequence[Unit], flawed: Collection[Unit] = ()) -> str:
         if table:
             lines.extend(_table(table))
             table = []
+        if block.kind == "heading":
+            lines.append(f"- {HEADING_MARK.sub('', unit.quote)} [{unit.piece.n}]")
+            continue
         text = unit.quote if block.kind == "code" else body(unit)
         if block.kind == "code":
             lines.extend(["", f"{_fenced(text)}", ""])
@@ -43,7 +48,7 @@ def render(units: Sequence[Unit], flawed: Collection[Unit] = ()) -> str:
 
 def points(units: Sequence[Unit]) -> list[str]:
     """What a later "the second point" can refer to: each bullet's label or first words."""
-    return [lead(unit.quote) for unit in units if unit.source_block.kind in ("item", "row")]
+    return [COUNTED.sub("", lead(unit.quote)) for unit in units if unit.source_block.kind in ("item", "row", "heading")]
 
 
 def body(unit: Unit) -> str:

@@ -35,12 +35,12 @@ STUCK = re.compile(r"(?i)^\W*(?:(?:ok(?:ay)?|well|hmm+|sorry|no|still|really|hon
 # What a reply to a hint begins with when it is a question or a wish of its own.
 ASKS_ANEW = re.compile(r"(?i)^\W*(?:(?:and|but|so|ok(?:ay)?|now|then)\W+)*(?:what|which|how|why|when|where|who|whose|explain|describe|define|tell|list|name|compare|give|show|quiz|test|let's|can|could you|do you|did|should)\b")
 GUESSES = re.compile(r"(?i)^\W*(?:(?:hmm+|maybe|perhaps|because|probably|i (?:think|guess|believe|would say|'d say)|so|well|um+|uh+|ah|could (?:it|they|that)|would (?:it|they|that)|is (?:it|that|this)|are (?:they|these)|does (?:it|that)|do they|something|it'?s|by|with|to|the|a|an|each|every)\b)")
-COMPARE = re.compile(r"(?i)\b(?:compare|comparison|contrast|difference[s]?|differ(?:s|ent|ently)?|versus|vs\.?|distinguish|trade-?offs? between|rather than|instead of|better than|or is it)\b|\bwhich (?:one |of (?:the|these) )?(?:\w+ ){0,3}(?:is|should|has|sends|uses|needs)\b.*\bor\b|\b\w+ or \w+\b.*\?\s*$|\b(?:which|what) of (?:the )?(?:two|both)\b")
+COMPARE = re.compile(r"(?i)\b(?:compare|comparison|contrast|difference[s]?|differ(?:s|ent|ently)?|versus|vs\.?(?! of)|distinguish|trade-?offs? between|rather than|instead of|better than|or is it)\b|\bwhich (?:one |of (?:the|these) )?(?:\w+ ){0,3}(?:is|should|has|sends|uses|needs)\b.*\bor\b|\b\w+ or \w+\b.*\?\s*$|\b(?:which|what) of (?:the )?(?:two|both)\b")
 SIDES = (
     re.compile(r"(?i)\b(?:difference[s]?|trade-?offs?|comparison|distinction|contrast|distinguish|choose|choosing|decide|differ) (?:is there |exactly |really )?between (?P<a>.+?) (?:and|or|vs\.?|versus) (?P<b>.+?)(?:[?.!,;]|$)"),
     re.compile(r"(?i)\b(?:compare|contrast|distinguish) (?P<a>.+?) (?:and|with|to|from|against|vs\.?|versus) (?P<b>.+?)(?:[?.!,;]|$)"),
     re.compile(r"(?i)\bhow (?:does|do|is|are) (?P<a>.+?) (?:differ|different|compare[d]?) (?:from|to|with|than) (?P<b>.+?)(?:[?.!,;]|$)"),
-    re.compile(r"(?i)(?:^|\b(?:is|are|of|about|explain|between|what'?s|use|pick|choose|prefer|when|between|,)\s+)?(?P<a>[\w/+.' -]{2,60}?) (?:versus|vs\.?) (?P<b>[\w/+.' -]{2,60}?)(?:[?.!,;:]|\s+(?:in|for|when|which|what|how|-)\b|$)"),
+    re.compile(r"(?i)(?:^|\b(?:is|are|of|about|explain|between|what'?s|use|pick|choose|prefer|when|between|,)\s+)?(?P<a>[\w/+.' -]{2,60}?) (?:versus|vs\.?(?! of)) (?P<b>[\w/+.' -]{2,60}?)(?:[?.!,;:]|\s+(?:in|for|when|which|what|how|-)\b|$)"),
     re.compile(r"(?i)\b(?:use|pick|choose|prefer|need|take|go (?:with|for)|want|is it|should it be|better,?|get) (?P<a>[\w/+.' -]{2,50}?) (?:or|over|rather than|instead of) (?P<b>[\w/+.' -]{2,50}?)(?:[?.!,;]|$)"),
     re.compile(r"(?i)^\W*(?P<a>[\w/+.'-]+(?: [\w/+.'-]+){0,3}?) or (?P<b>[\w/+.'-]+(?: [\w/+.'-]+){0,4}?)(?:\s*[-–,:?]|$)"),
     re.compile(r"(?i)\bwhat does (?P<a>.+?) (?:do|have|offer|give|guarantee) (?:that|which) (?P<b>.+?) (?:does|do|can|has|have|doesn|can)"),
@@ -184,11 +184,12 @@ def _sides(text: str, resolved: Resolved) -> tuple[str, ...]:
 
 
 def _side(text: str) -> str:
-    trimmed = re.sub(r"(?i)^(?:\W*(?:the|a|an|using|use|doing|having|is|are|when|should|i|we|do|does|it|if|to|what|which|how|of|about|explain|between|difference|in|and|for|its|their|that of|those of)\b)+", "", text.strip())
+    trimmed = re.sub(r"(?i)^(?:\W*(?:the|a|an|using|use|doing|having|is|are|when|should|i|we|do|does|it|if|to|what|which|how|of|about|explain|between|difference|in|and|for|that of|those of)\b)+", "", text.strip())
     return re.sub(r"(?i)\s+(?:in (?:general|practice|terms of .*)|when .*|if .*|for (?:a|an|the|my|our) .*|and (?:when|why|which|what|how) .*)$", "", trimmed).strip(" ?.!,'\"")
 
 
 def _antecedent(side: str, resolved: Resolved) -> str:
     if content_stems(side):
-        return side
+        owned = re.sub(r"(?i)^(?:its|their)\b", "", side)
+        return side if owned == side or resolved.past is None else f"{resolved.past.topic}{owned}"
     return resolved.past.topic if resolved.past is not None else ""
