@@ -18,6 +18,7 @@ ORDINAL = re.compile(
 NUMERALS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "last": -1,
             "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
             "1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6, "7th": 7}
+COUNTABLE = 3
 FORMER = re.compile(r"(?i)\bthe (?:(?P<former>former)|latter)\b(?: one)?")
 OTHER = re.compile(r"(?i)\bthe other(?: (?:one|side|half|option))?\b(?=\W*(?:$|then|too|as well|do|does|is|has|have|work))")
 PAIR = re.compile(r"(?i)\b(?:the two|both(?: of (?:them|these|those))?|(?:these|those) two|each other|one another|which of (?:them|these|those)|which one|either(?: of them)?)\b")
@@ -65,9 +66,10 @@ def pair(history: Sequence[Past]) -> tuple[str, str] | None:
     return None
 
 
-def _numbered(number: int, listing: Past) -> Pointed:
+def _numbered(number: int, listing: Past) -> Pointed | None:
     if number > len(listing.points):
-        return Pointed("", listing)
+        # Fewer than three points are hardly what the learner counts.
+        return Pointed("", listing) if len(listing.points) >= COUNTABLE else None
     return Pointed(listing.points[number - 1] if number > 0 else listing.points[-1], listing)
 
 

@@ -6,8 +6,10 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from agent.aspects import ASPECTS
 from agent.evidence import Piece, Shelf
 from agent.offline import phrases
+from agent.offline.claims import opening
 from agent.offline.compose import points, render
 from agent.offline.conversation import Conversation, found_pieces
 from agent.offline.draft import Draft
@@ -23,6 +25,8 @@ from memory.ingest.markdown import lead
 BUDGET_WORDS = 202
 SHORT_WORDS = 60
 SIDE_WORDS = 55
+TOLD_COST, SPOKEN_OF = 0.3, 0.3
+"""In a follow-up question, beside a unit's value of about 3: what having been told costs, and what holding its words is worth."""
 ENUMERATES = re.compile(r"(?i)\bsteps?\b|\bstages?\b|\bparts?\b")
 EXAMPLE = re.compile(r"(?i)\be\.g\.|for example|for instance|such as|example")
 # "[Label:] A watermark is a …": the subject, and then what kind of thing it is.
@@ -55,6 +59,8 @@ def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]
         return Draft(phrases.NOTHING_TO_CONTINUE, "clarify", context=context) if used else Draft(phrases.NOTHING, "abstained", context=context)
     in_notes_too = any(piece.passage.source == "notes" for piece in found)
     text = f"{phrases.COURSE_ONLY}\n\n{written.text}" if source == "course" and in_notes_too else written.text
+    if look.intent == "claim":
+        text = f"{opening(look.resolved.point, look.topic, found, bool(errata.in_question(look.question)))}\n\n{text}"
     # "And the third one?" after "the second one" still counts the list that was meant first.
     names = look.resolved.past.points if look.resolved.kind == "ordinal" and look.resolved.past and look.resolved.past.points else written.names
     return Draft(text, "answered", _next_question(look, units, usable), {
@@ -65,6 +71,8 @@ def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]
 def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], shelf: Shelf, errata: Errata, wanted: str,
           subject: str) -> Written:
     units = [unit for unit in candidates(usable, wanted) if _key(unit) not in used]
+    if look.resolved.kind == "follow_up" and look.resolved.past is not None:
+        units = _fresh(units, look, frozenset(look.resolved.past.used))
     first: list[Unit] = []
     names: tuple[str, ...] = ()
     if look.intent == "list" or ENUMERATES.search(look.question):
@@ -82,6 +90,14 @@ def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], s
         # Whatever stands before it in the document, the definition comes first.
         selection = replace(selection, units=tuple(sorted(selection.units, key=lambda unit: _key(unit) not in keys)))
     return Written(render(selection.units, {unit for _, unit in selection.errata}), selection, names or tuple(points(selection.units)))
+
+
+def _fresh(units: Sequence[Unit], look: Understanding, told: frozenset[str]) -> list[Unit]:
+    """Units with those last that were told already and hold no word of the new question: it asks for something else."""
+    asked = content_stems(look.question) - content_stems(look.topic) - ASPECTS
+    weighed = [replace(unit, value=unit.value + SPOKEN_OF * _share(asked, content_stems(unit.plain))
+                       - (TOLD_COST if _key(unit) in told and not asked & content_stems(unit.plain) else 0.0)) for unit in units]
+    return sorted(weighed, key=lambda unit: -unit.value)
 
 
 def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Source, errata: Errata) -> Written:

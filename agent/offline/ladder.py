@@ -24,8 +24,11 @@ from memory.errata import Errata
 from memory.ingest.markdown import plain
 
 LADDERS = ("quiz", "ladder")
-NEAR, MIN_HITS, SOME = 0.6, 2, 0.3
+NEAR, MIN_HITS, SOME = 0.6, 2, 0.2
 SHOWN_WORDS = 30
+CLOSE, ASKED = 0.85, 0.1
+FURNITURE = re.compile(r"(?i)\b(?:asked|replied|said|wrote):?$")
+"""Headings of a copied chat."""
 HEDGES = content_stems("maybe perhaps probably guess think like something hmm well sure yes no ok could might just kind sort thing so really quick")
 
 
@@ -49,7 +52,7 @@ def hint_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], 
     else:
         rung, query, topic = 0, look.query, look.topic
         best = candidates([p for p in found if p.passage.source == preferred_source(found)], query)
-        unit = next((u for u in best if not errata.in_text(u.quote)), None) if suffices else None
+        unit = _asked_for([u for u in best if not errata.in_text(u.quote)], query) if suffices else None
     if unit is None:
         return Draft(phrases.NOTHING, "abstained")
     context: dict[str, Any] = {"topic": topic or query, "query": query}
@@ -65,6 +68,13 @@ def hint_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], 
                           "passage": unit.piece.passage.id, "start": unit.start, "end": unit.end}
     first = rung == 0 and look.intent != "hint"
     return Draft(said + (_guiding(look, unit) if first else _RUNGS[rung](unit, query)), "answered", None, context, own_voice=True)
+
+
+def _asked_for(units: Sequence[Unit], query: str) -> Unit | None:
+    """Of the units nearly as good as the best, the one that speaks of most that was asked."""
+    wanted = content_stems(query)
+    near = [unit for unit in units if unit.value >= CLOSE * units[0].value]
+    return max(near, key=lambda unit: unit.value + ASKED * len(wanted & content_stems(unit.plain)), default=None)
 
 
 def revealed(unit: Unit, opening: str, context: Mapping[str, Any], follow_up: str) -> Draft:
@@ -163,5 +173,6 @@ def _place(unit: Unit, query: str) -> str:
     for name in dict.fromkeys(plain(name) for name in unit.piece.passage.heading):
         if names and content_stems(name) & secret:
             break
-        names.append(name.strip(" :"))
+        if not FURNITURE.search(name.strip()):
+            names.append(name.strip(" :"))
     return " > ".join(name for name in names if name) or unit.piece.passage.document

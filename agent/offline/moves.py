@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage
 
+from agent.aspects import own_stems
 from agent.evidence import Piece, Shelf
 from agent.offline import phrases, worked
 from agent.offline.answers import answer_draft
@@ -24,6 +25,7 @@ from agent.sentences import content_stems
 from memory.errata import Errata
 
 MAX_SEARCHES = 4
+FOREIGN_WORDS = 2
 SEARCH, CALCULATE = "search_notes", "calculate"
 NEVER = {"empty", "refuse"}
 NO_SUMS = {"quiz", "quiz_answer", "hint", "attempt", "give_up"}
@@ -135,7 +137,7 @@ class Reasoning:
         pending = talk.history[-1].pending.get("kind") if talk.history else None
         if look.intent == "give_up" and pending == "quiz":
             return told_draft(talk, self.shelf)
-        verdict = judge(look.question, look.query, found, self.occurs)
+        verdict = "none" if self._strays(look) else judge(look.question, look.query, found, self.occurs)
         on_ladder = look.intent in ("hint", "attempt") or (look.intent == "continue" and pending == "ladder")
         mode = talk.turn.get("mode") if look.intent not in PLAIN else "direct"
         if on_ladder or mode == "socratic":
@@ -145,6 +147,15 @@ class Reasoning:
         if verdict == "none" and not self.errata.in_question(look.question):
             return Draft(phrases.NOTHING, "abstained", context={"topic": "", "query": ""})
         return answer_draft(look, talk, found, self.shelf, self.errata, self.respelt(look.query), self.spelt_out(look.topic))
+
+
+    def _strays(self, look: Understanding) -> bool:
+        """Whether a follow-up talks about something of its own that the material never mentions: the topic it was joined to
+        would match all the same."""
+        if look.resolved.kind != "follow_up" or look.intent in ("hint", "attempt", "give_up"):
+            return False
+        own = [word for word in re.findall(r"[^\W\d_]{3,}", look.question) if own_stems(word) - content_stems(look.topic)]
+        return sum(not self.occurs(word) for word in own) >= FOREIGN_WORDS
 
 
 def _asked_before(talk: Conversation) -> str:

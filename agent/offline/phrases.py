@@ -36,6 +36,9 @@ GUIDING = (
 )
 """A first question for each kind of question (a pattern of its wording); none of them names what is asked for."""
 GUIDING_ELSE = "How would you put it in your own words, as far as you know it?"
+BORNE_OUT = "Right, your material bears that out:"
+NOT_BORNE_OUT = "Not quite: your material says otherwise."
+CHECKED = "Let's check that against your material. It says:"
 UNLISTED = "My last list hasn't that many points. Which one do you mean?"
 WHICH_TWO = "Which two things shall I compare?"
 NOTHING_TO_CONTINUE = "That was all the material has on this. Which part should I go into?"
