@@ -25,6 +25,7 @@ from memory.ingest.markdown import lead
 BUDGET_WORDS = 202
 SHORT_WORDS = 60
 SIDE_WORDS = 55
+ROW_WORTH = 0.5
 TOLD_COST, SPOKEN_OF = 0.3, 0.3
 """In a follow-up question, beside a unit's value of about 3: what having been told costs, and what holding its words is worth."""
 ENUMERATES = re.compile(r"(?i)\bsteps?\b|\bstages?\b|\bparts?\b")
@@ -111,7 +112,10 @@ def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Sou
         return content_stems(unit.plain) | content_stems(" ".join(own))
 
     def found_by(query: str) -> list[Unit]:
-        return candidates([piece for piece in found_pieces(talk, shelf, query) if piece.passage.source == source], look.query)
+        units = candidates([piece for piece in found_pieces(talk, shelf, query) if piece.passage.source == source], look.query)
+        # The row of a table that is about the aspect asked for compares both sides in one line.
+        weighed = [replace(unit, value=unit.value + (ROW_WORTH if _row_name(unit) & content_stems(look.query) else 0.0)) for unit in units]
+        return sorted(weighed, key=lambda unit: -unit.value)
 
     main = found_by(look.query)
     selections = [pick(main, BUDGET_WORDS, errata)]
@@ -133,6 +137,12 @@ def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Sou
     text = "\n\n".join((f"**{name}**\n\n" if name else "") + render(group, flawed) for name, group in groups.items() if group)
     units = tuple(unit for group in groups.values() for unit in group)
     return Written(text, Selection(units, flaws), look.sides)
+
+
+def _row_name(unit: Unit) -> frozenset[str]:
+    """What a table's row is about: its first cell."""
+    cells = unit.quote.strip(" |").split("|")
+    return content_stems(cells[0]) if unit.source_block.kind == "row" and len(cells) > 2 else frozenset()
 
 
 def _defines(unit: Unit, topic: frozenset[str], subject: frozenset[str]) -> bool:

@@ -84,7 +84,7 @@ def revealed(unit: Unit, opening: str, context: Mapping[str, Any], follow_up: st
 
 def judged(attempt: str, question: str, unit: Unit) -> Attempt:
     """The attempt against the unit and the blocks beside it under the same label: its new words count, not the question's."""
-    said = content_stems(attempt) - content_stems(question) - HEDGES
+    said = frozenset(stem for stem in content_stems(attempt) - content_stems(question) - HEDGES if len(stem) > 1)
     best = Attempt((), unit, False)
     for near in (unit, *_beside(unit)):
         held = content_stems(near.plain)
