@@ -8,6 +8,7 @@ from typing import Literal
 
 from agent.evidence import Piece
 from agent.offline import phrases
+from agent.offline.opposites import opposed
 from agent.sentences import NEGATION, content_stems, negated, sentences_of
 
 Holding = Literal["holds", "fails", "open"]
@@ -16,7 +17,6 @@ NEARLY = 0.8
 ABOUT = 0.5
 MOST_PIECES = 5
 INSTEAD = re.compile(r"(?i)\b(?:instead of|rather than|unlike|as opposed to|in contrast to|not just)\b(?P<what>[^.;]{0,60})")
-SWAPS = content_stems("less more least most lower higher faster slower without with never always first last")
 
 
 def held_against(claim: str, topic: str, pieces: Sequence[Piece]) -> Holding:
@@ -34,10 +34,9 @@ def held_against(claim: str, topic: str, pieces: Sequence[Piece]) -> Holding:
             if len(said & held) < NEARLY * len(said) or len(about & (held | names)) < ABOUT * len(about):
                 continue
             replaced = any(content_stems(found["what"]) & said for found in INSTEAD.finditer(sentence.plain))
-            swapped = bool((said ^ (held & (said | SWAPS))) & SWAPS)
-            if replaced or negated(sentence.plain) != negated(claim):
+            if replaced or negated(sentence.plain) != negated(claim) or opposed(claim, sentence.plain, topic):
                 denied = True
-            elif not swapped:
+            else:
                 backed = True
     return "open" if backed == denied else "holds" if backed else "fails"
 

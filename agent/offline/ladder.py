@@ -6,6 +6,7 @@ Knows one unit that carries the answer, not how it was found.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from agent.offline.compose import body
 from agent.offline.conversation import Conversation, found_pieces
 from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
+from agent.offline.opposites import opposed
 from agent.offline.quiz import MET, grade
 from agent.offline.select import Unit, candidates, whole_block
 from agent.offline.understand import Understanding
@@ -24,9 +26,9 @@ from memory.errata import Errata
 from memory.ingest.markdown import plain
 
 LADDERS = ("quiz", "ladder")
-NEAR, MIN_HITS, SOME = 0.6, 2, 0.2
+NEAR, MIN_HITS, SOME, RIVALS = 0.6, 2, 0.2, 8
 SHOWN_WORDS = 30
-CLOSE, ASKED = 0.85, 0.1
+CLOSE, ASKED, LETTERS = 0.75, 0.5, 0.75
 FURNITURE = re.compile(r"(?i)\b(?:asked|replied|said|wrote):?$")
 """Headings of a copied chat."""
 HEDGES = content_stems("maybe perhaps probably guess think like something hmm well sure yes no ok could might just kind sort thing so really quick")
@@ -52,13 +54,13 @@ def hint_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], 
     else:
         rung, query, topic = 0, look.query, look.topic
         best = candidates([p for p in found if p.passage.source == preferred_source(found)], query)
-        unit = _asked_for([u for u in best if not errata.in_text(u.quote)], query) if suffices else None
+        unit = _asked_for([u for u in best if _fit(u, errata)], query) if suffices else None
     if unit is None:
         return Draft(phrases.NOTHING, "abstained")
     context: dict[str, Any] = {"topic": topic or query, "query": query}
     said = ""
     if going_on and look.intent == "attempt":
-        attempt = judged(look.question, query, unit)
+        attempt = judged(look.question, query, unit, _rivals(unit, found, query))
         if attempt.right:
             return revealed(attempt.unit, _praise(look.question, attempt.unit), context, "Shall we go one step further?")
         said = f"That's part of it: {', '.join(attempt.hits[:4])}. " if attempt.hits else "Not yet. "
@@ -71,10 +73,22 @@ def hint_draft(look: Understanding, talk: Conversation, found: Sequence[Piece], 
 
 
 def _asked_for(units: Sequence[Unit], query: str) -> Unit | None:
-    """Of the units nearly as good as the best, the one that speaks of most that was asked."""
+    """Of the units nearly as good as the best, the one that speaks of most that was asked, itself or by its labels."""
     wanted = content_stems(query)
     near = [unit for unit in units if unit.value >= CLOSE * units[0].value]
-    return max(near, key=lambda unit: unit.value + ASKED * len(wanted & content_stems(unit.plain)), default=None)
+    # A word that few of them hold tells more than the topic's own.
+    common = Counter(stem for unit in near for stem in wanted & _speaks_of(unit))
+    return max(near, key=lambda unit: unit.value + ASKED * sum(1 / common[stem] for stem in wanted & _speaks_of(unit)), default=None)
+
+
+def _speaks_of(unit: Unit) -> frozenset[str]:
+    return content_stems(" ".join([unit.plain, *unit.source_block.context[-2:]]))
+
+
+def _fit(unit: Unit, errata: Errata) -> bool:
+    """Whether a unit can be asked for: text that isn't wrong, and no drawing."""
+    letters = sum(char.isalpha() or char.isspace() for char in unit.plain)
+    return letters >= LETTERS * len(unit.plain) and not any(erratum.kind == "wrong" for erratum in errata.in_text(unit.quote))
 
 
 def revealed(unit: Unit, opening: str, context: Mapping[str, Any], follow_up: str) -> Draft:
@@ -82,17 +96,18 @@ def revealed(unit: Unit, opening: str, context: Mapping[str, Any], follow_up: st
     return Draft(f"{opening}\n\n- {body(unit)} [{unit.piece.n}]", "answered", follow_up, {**context, "shown": unit.piece.passage.id})
 
 
-def judged(attempt: str, question: str, unit: Unit) -> Attempt:
-    """The attempt against the unit and the blocks beside it under the same label: its new words count, not the question's."""
+def judged(attempt: str, question: str, unit: Unit, others: Sequence[Unit] = ()) -> Attempt:
+    """The attempt against the unit, the blocks beside it under the same label and others that speak of as much that was asked:
+    its new words count, not the question's."""
     said = frozenset(stem for stem in content_stems(attempt) - content_stems(question) - HEDGES if len(stem) > 1)
     best = Attempt((), unit, False)
-    for near in (unit, *_beside(unit)):
+    for near in (unit, *_beside(unit), *others):
         held = content_stems(near.plain)
         hits = tuple(dict.fromkeys(word for word in re.findall(r"[\w-]+", attempt) if content_stems(word) & said & held))
         met = len(said & held)
         share, _ = grade(attempt, near.plain)
         right = share >= 1.0 or (met >= MIN_HITS and met >= NEAR * len(said))
-        if right and _against(attempt, near, said):
+        if right and (_against(attempt, near, said) or opposed(attempt, near.plain, question)):
             continue
         if (right, len(hits)) > (best.right, len(best.hits)) and met >= SOME * len(said):
             best = Attempt(hits, near, right)
@@ -118,6 +133,13 @@ def _beside(unit: Unit) -> list[Unit]:
         return []
     units = (whole_block(unit.piece, at) for at, block in enumerate(blocks) if at != unit.block and block.context == own.context)
     return [replace(each, plain=plain(each.plain)) for each in units]
+
+
+def _rivals(unit: Unit, found: Sequence[Piece], query: str) -> list[Unit]:
+    """Other units that could have been meant: they speak of all that was asked that the ladder's own does."""
+    wanted = content_stems(query)
+    asked = wanted & _speaks_of(unit)
+    return [other for other in candidates(found, query)[:RIVALS] if len(wanted & _speaks_of(other)) >= len(asked) > 0]
 
 
 def _against(attempt: str, unit: Unit, said: frozenset[str]) -> bool:
@@ -149,7 +171,7 @@ def _outline(unit: Unit, query: str) -> str:
 
 
 def _gaps(unit: Unit, query: str) -> str:
-    return f"Hint: fill in the gaps: \"{_cloze(unit, content_stems(query), 2)}\""
+    return f"Hint: which words fill the gaps? \"{_cloze(unit, content_stems(query), 2)}\""
 
 
 _RUNGS = (_where, _outline, _gaps)
@@ -170,7 +192,7 @@ def _place(unit: Unit, query: str) -> str:
     """The unit's headings down to the first that would give the answer away: one with words of the unit that the question lacks."""
     secret = content_stems(unit.plain) - content_stems(query)
     names: list[str] = []
-    for name in dict.fromkeys(plain(name) for name in unit.piece.passage.heading):
+    for name in dict.fromkeys(plain(name) for name in unit.source_block.heading):
         if names and content_stems(name) & secret:
             break
         if not FURNITURE.search(name.strip()):

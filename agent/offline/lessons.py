@@ -11,7 +11,8 @@ from agent.offline.conversation import Conversation
 from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
 from agent.offline.ladder import pending_unit, revealed
-from agent.offline.quiz import MET, grade, make_quiz
+from agent.offline.opposites import opposed
+from agent.offline.quiz import MET, fits, grade, make_quiz
 from agent.offline.understand import Understanding
 
 
@@ -23,7 +24,7 @@ def quiz_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]) 
     if item is None:
         return Draft(phrases.NO_QUIZ, "clarify")
     pending = {"kind": "quiz", "question": item.question, "passage": item.unit.piece.passage.id,
-               "start": item.unit.start, "end": item.unit.end, "hints": 0}
+               "start": item.unit.start, "end": item.unit.end, "hints": -1}
     return Draft(item.question, "answered", None, {"topic": topic, "query": look.query, "pending": pending}, own_voice=True)
 
 
@@ -33,8 +34,11 @@ def graded_draft(look: Understanding, talk: Conversation, shelf: Shelf) -> Draft
     if unit is None:
         return Draft(phrases.QUIZ_GONE, "clarify")
     share, missing = grade(look.question, unit.plain)
-    verdict = "Right." if share >= 1.0 else "Partly right." if share >= MET else "Not quite yet."
-    gaps = f" Missing from your answer: {', '.join(missing[:4])}." if missing and share < 1.0 else ""
+    asked = str(talk.history[-1].pending.get("question", ""))
+    against = opposed(look.question, unit.plain, asked)
+    partly = share >= MET or fits(look.question, unit.plain, asked)
+    verdict = phrases.OPPOSED if against else "Right." if share >= 1.0 else "Partly right." if partly else "Not quite yet."
+    gaps = f" Missing from your answer: {', '.join(missing[:4])}." if missing and share < 1.0 and not against else ""
     topic = talk.history[-1].topic
     return Draft(f"{verdict}{gaps}\n\nThe passage says:\n\n- {body(unit)} [{unit.piece.n}]", "answered",
                  "Shall I ask another question?", {"topic": topic, "query": topic, "shown": unit.piece.passage.id})

@@ -36,6 +36,7 @@ GUIDING = (
 )
 """A first question for each kind of question (a pattern of its wording); none of them names what is asked for."""
 GUIDING_ELSE = "How would you put it in your own words, as far as you know it?"
+OPPOSED = "Not quite: that's the other way round in part."
 BORNE_OUT = "Right, your material bears that out:"
 NOT_BORNE_OUT = "Not quite: your material says otherwise."
 CHECKED = "Let's check that against your material. It says:"

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from agent.evidence import Piece
 from agent.offline.compose import COUNTED
 from agent.offline.select import Unit, candidates
-from agent.sentences import content_stems
+from agent.sentences import content_stems, name_stems
 from memory.ingest.markdown import lead, plain
 
 LABELLED = re.compile(r"^(?:[*+-]|\d+[.)])?\s*(?:\*\*|__)(?P<label>[^*_]{3,60}?):?(?:\*\*|__):?\s*(?P<body>.+)", re.DOTALL)
 MET, PARTIAL = 0.5, 0.2
-FITS = 0.85
+FITS = 0.7
+MIN_SAID, TRUE_SHARE = 3, 0.7
 KINDS = tuple((re.compile(pattern, re.IGNORECASE), question) for pattern, question in (
-    (r"concept|description|definition|what it is|(?:the )?core idea|purpose|role", "What is {}, and what is it for?"),
+    (r"concept|description|definition|what it is|(?:the )?core idea", "What is {}?"),
+    (r"purpose|role", "What is {} for?"),
     (r"mechanism|how it works|how they work|method|key functionality", "How does {} work?"),
     (r"(?:core )?problem(?: solved)?", "Which problem is it about with {}?"),
     (r"pros?|advantages?|benefits?", "What speaks for {}?"),
@@ -43,7 +45,7 @@ def make_quiz(pieces: Sequence[Piece], topic: str, avoid: Collection[str]) -> Qu
     """A question about the best labelled block that wasn't asked before (`avoid` holds the questions asked)."""
     units = candidates(pieces, topic)
     # Of the blocks that fit the topic, those first that say what it is: their label makes a question a learner can answer.
-    units = sorted((unit for unit in units if unit.value >= FITS * units[0].value), key=_rank) + units
+    units = sorted((unit for unit in units if unit.value >= FITS * units[0].value), key=lambda unit: (not _of(unit, topic), _rank(unit))) + units
     for unit in units:
         found = LABELLED.match(unit.quote.strip())
         if not found or unit.quote.rstrip().endswith("?") or len(content_stems(found["body"])) < 5:
@@ -65,6 +67,12 @@ def grade(answer: str, expected: str) -> tuple[float, list[str]]:
     return min(1.0, len(wanted & given) / (MET * len(wanted))), missing[:6]
 
 
+def fits(answer: str, expected: str, asked: str) -> bool:
+    """Whether a short answer is right as far as it goes: nearly all that it says beyond the question stands in the text."""
+    said = content_stems(answer) - content_stems(asked)
+    return len(said & content_stems(expected)) >= max(MIN_SAID, TRUE_SHARE * len(said))
+
+
 def _question(label: str, unit: Unit, topic: str) -> str:
     parents = [COUNTED.sub("", plain(name)).strip(" :") for name in unit.source_block.context if len(name.split()) <= 8]
     about = next((name for name in reversed(parents) if name.lower() != label.lower() and lead(name) != label), topic)
@@ -72,6 +80,12 @@ def _question(label: str, unit: Unit, topic: str) -> str:
         if pattern.fullmatch(label):
             return question.format(about)
     return f"In the context of {about}: what can you say about \"{label}\"?"
+
+
+def _of(unit: Unit, topic: str) -> bool:
+    """Whether the topic is what the block stands under."""
+    wanted = content_stems(topic)
+    return any(name_stems(name) and len(name_stems(name) & wanted) >= 0.6 * len(name_stems(name)) for name in unit.source_block.context[-1:])
 
 
 def _rank(unit: Unit) -> int:

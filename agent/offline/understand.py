@@ -25,6 +25,8 @@ RECALLS = re.compile(r"(?i)\bwhat (?:did|have|was|were) (?:i|my|we)\b.*\b(?:ask(
 SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt|person)|your name|help me use|"
                   r"who am i (?:talking|speaking|chatting) (?:to|with)|what (?:are you able to|can i ask)|what do you (?:know|do))\b")
 QUIZ = re.compile(r"(?i)\b(?:quiz|test|examine|drill|interrogate) me\b|\b(?:ask|give|pose) (?:me )?(?:a |an |one |another |some )?(?:\w+ )?(?:question|quiz|exercise|flash ?card)s?\b|\bask me (?:something|anything|about)\b|\b(?:a|another) quiz\b|\bcheck my (?:understanding|knowledge)\b|\banother (?:question|one)\b")
+QUIZZING = re.compile(r"(?i)\b(?:quiz(?:zes)?|test|examine|drill|interrogate|ask|give|pose|(?:check|test) my (?:understanding|knowledge)(?: of)?|me|an?|one|another|some|(?:short |quick |easy |hard )?questions?|exercises?|"
+                      r"flash ?cards?|on|about|something|anything|please|i'd like|i want|want|can|could|would|you|let's|do|ok(?:ay)?|and|now|then|so|yes|more)\b")
 HINT = re.compile(r"(?i)\b(?:hints?|clue|nudge|pointer in the right direction|don't tell me the answer|without giving (?:it|the answer) away)\b")
 _ASK_FOR_IT = (r"(?:just )?(?:tell me(?: the (?:right |correct )?answer| please)?|give me the (?:answer|solution)|what(?:'s| is| was) (?:the|your) (?:right |correct )?(?:answer|solution)|"
                r"what(?:'s| is) it then|what would (?:have been|be) (?:right|correct|the answer)|show me the answer|(?:the )?(?:answer|solution),? please|reveal it)")
@@ -101,6 +103,13 @@ def understand(question: str, history: Sequence[Past]) -> Understanding:
         resolved = Resolved(asked, "follow_up", past.topic, past)
     elif intent == "hint" and past is not None and not content_stems(HINTING.sub(" ", text)):
         resolved = Resolved(past.query or past.topic, "follow_up", past.topic, past)
+    elif intent == "quiz":
+        # What the quiz is on; "another one" goes on with the topic.
+        subject = " ".join(QUIZZING.sub(" ", text).split()).strip(" .?!,:")
+        if content_stems(subject):
+            resolved = Resolved(subject, "new", topic_of(subject))
+        elif past is not None and past.topic:
+            resolved = Resolved(past.topic, "follow_up", past.topic, past)
     elif intent == "compare":
         resolved = Resolved(resolved.query, resolved.kind, " and ".join(sides), resolved.past)
     numeric = bool(QUANTITY.search(text)) and bool(COMPUTE.search(text) or REVISIT.search(text))
