@@ -45,6 +45,7 @@ META = re.compile(r"(?i)\b(?:(?:what )?(?:do|does) (?:my|the) (?:notes?|course|d
 OUTWARD = re.compile(r"(?i)\b(?:it|its|they|them|the other)\b")
 # "And Optuna?": a name alone takes the last subject's place.
 AND_NAME = re.compile(r"^\s*(?:[Aa]nd|[Oo]r|[Bb]ut)\s+(?:the |an? )?(?P<name>[\w/+.-]*[A-Z0-9][\w/+.-]*(?:\s+[\w/+.-]+){0,2}?)\s*[?.!]*$")
+THAT = re.compile(r"(?i)\b(?:that|this|those)\b(?=\W*(?:$|then|too|[a-z]+\W*$|are|is|does|do))")
 SHORT_STEMS = 3
 ASKING = frozenset(["explain", "describe", "tell", "detail", "details", "more", "elaborate", "expand", "go", "into", "about"])
 
@@ -112,18 +113,24 @@ def _referring(question: str, talk: Sequence[Past]) -> Resolved | None:
         own = " ".join(_words(FIRST_SECOND.sub(" ", PAIR.sub(" ", THEY.sub(" ", question)))))
         return Resolved(f"{own} {two[0]} {two[1]}".strip(), "pair", f"{two[0]} and {two[1]}", talk[-1], sides=two)
     if found := pointed(question, talk):
-        return _ordinal(question, found)
+        return _ordinal(question, found, talk[-1])
     if found := BACK.search(question):
         return _back(found, talk)
     return None
 
 
-def _ordinal(question: str, found: Pointed) -> Resolved | None:
+def _ordinal(question: str, found: Pointed, last: Past) -> Resolved | None:
     rest = OTHER.sub(" ", FORMER.sub(" ", ORDINAL.sub(" ", question)))
     aspect = " ".join(word for word in _words(rest) if word.lower() not in ASKING)
     if not found.point:
         # A list that is too short was meant only if nothing else is asked for.
         return None if own_stems(aspect) else Resolved(question, "unlisted", found.past.topic, found.past)
+    if found.side:
+        # One side of a comparison stands for itself; "the other one" is asked the same as this one was.
+        known = content_stems(" ".join([*found.past.points, last.topic, "differ difference compare"]))
+        if not aspect and OTHER.search(question):
+            aspect = " ".join(word for word in _words(last.query) if not content_stems(word) & known)
+        return Resolved(f"{aspect} {found.point}".strip(), "ordinal", found.point, found.past, found.point)
     return Resolved(f"{aspect} {found.point} {found.past.topic}".strip(), "ordinal", found.past.topic, found.past, found.point)
 
 
@@ -194,4 +201,6 @@ def _follow_up(question: str, last: Past) -> Resolved:
     if not kept:
         asked = {"when": "when to use"}.get(why[1].lower(), why[1].lower()) if why else ""
         return Resolved(f"{asked} {last.query or last.topic}".strip(), "follow_up", last.topic, last)
-    return Resolved(f"{kept} {last.topic}", "follow_up", last.topic, last)
+    # "That" is what was just said, beyond the subject of the talk.
+    said = " ".join(word for word in _words(last.query) if content_stems(word) - content_stems(f"{kept} {last.topic}")) if THAT.search(question) else ""
+    return Resolved(" ".join(f"{kept} {said} {last.topic}".split()), "follow_up", last.topic, last)

@@ -28,10 +28,12 @@ FIRST_SECOND = re.compile(r"(?i)\bthe first(?: one)?\b.+\bthe second(?: one)?\b"
 
 @dataclass(frozen=True)
 class Pointed:
-    """A point of an earlier answer, and the turn whose answer listed it. `point` is empty when that list is too short."""
+    """A point of an earlier answer, and the turn whose answer listed it. `point` is empty when that list is too short; a
+    `side` of a comparison stands for itself."""
 
     point: str
     past: Past
+    side: bool = False
 
 
 def pointed(question: str, history: Sequence[Past]) -> Pointed | None:
@@ -43,12 +45,12 @@ def pointed(question: str, history: Sequence[Past]) -> Pointed | None:
         return _numbered(number, listing) if listing is not None else None
     two = pair(history)
     if (found := FORMER.search(question)) and two:
-        return Pointed(two[0] if found["former"] else two[1], history[-1])
+        return Pointed(two[0] if found["former"] else two[1], history[-1], side=True)
     if OTHER.search(question) and listing is not None and len(listing.points) == 2:
         # Of two, the other one is the one that isn't talked about now.
         now = content_stems(f"{history[-1].topic} {history[-1].question}")
         left, right = (len(content_stems(point) & now) / (len(content_stems(point)) or 1) for point in listing.points)
-        return Pointed(listing.points[1 if left >= right else 0], listing)
+        return Pointed(listing.points[1 if left >= right else 0], listing, _lists_two(listing))
     return None
 
 
@@ -70,10 +72,11 @@ def _numbered(number: int, listing: Past) -> Pointed | None:
     if number > len(listing.points):
         # Fewer than three points are hardly what the learner counts.
         return Pointed("", listing) if len(listing.points) >= COUNTABLE else None
-    return Pointed(listing.points[number - 1] if number > 0 else listing.points[-1], listing)
+    return Pointed(listing.points[number - 1] if number > 0 else listing.points[-1], listing, len(listing.points) == 2 and _lists_two(listing))
 
 
 def _lists_two(past: Past) -> bool:
     """Whether two points of an answer are what it was about, and not just two bullets of it."""
     asked = re.search(r"(?i)\b(?:two|both|kinds?|types?|ways?|modes?|forms?|compare|differ\w*|versus|vs|or)\b", past.question)
-    return bool(asked) or all(content_stems(point) & content_stems(past.topic) for point in past.points)
+    topic = content_stems(past.topic)
+    return bool(asked) or any(content_stems(point) == topic for point in past.points) or all(content_stems(point) & topic for point in past.points)

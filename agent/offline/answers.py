@@ -10,7 +10,7 @@ from agent.aspects import ASPECTS
 from agent.evidence import Piece, Shelf
 from agent.offline import phrases
 from agent.offline.claims import opening
-from agent.offline.compose import points, render
+from agent.offline.compose import named_points, points, render
 from agent.offline.conversation import Conversation, found_pieces
 from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
@@ -90,7 +90,7 @@ def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], s
     if look.intent == "define" and keys:
         # Whatever stands before it in the document, the definition comes first.
         selection = replace(selection, units=tuple(sorted(selection.units, key=lambda unit: _key(unit) not in keys)))
-    return Written(render(selection.units, {unit for _, unit in selection.errata}), selection, names or tuple(points(selection.units)))
+    return Written(render(selection.units, {unit for _, unit in selection.errata}), selection, names or tuple(named_points(selection.units)))
 
 
 def _fresh(units: Sequence[Unit], look: Understanding, told: frozenset[str]) -> list[Unit]:

@@ -14,7 +14,7 @@ from agent.sentences import NEGATION, content_stems, negated, sentences_of
 Holding = Literal["holds", "fails", "open"]
 
 NEARLY = 0.8
-ABOUT = 0.5
+ABOUT = 0.6
 MOST_PIECES = 5
 INSTEAD = re.compile(r"(?i)\b(?:instead of|rather than|unlike|as opposed to|in contrast to|not just)\b(?P<what>[^.;]{0,60})")
 
@@ -30,7 +30,7 @@ def held_against(claim: str, topic: str, pieces: Sequence[Piece]) -> Holding:
     for piece in sorted(pieces, key=lambda p: -p.score)[:MOST_PIECES]:
         for sentence in sentences_of(piece.passage):
             held = content_stems(sentence.plain)
-            names = content_stems(" ".join(piece.passage.blocks[sentence.block].context))
+            names = content_stems(" ".join(piece.passage.blocks[sentence.block].context[1:][-2:]))
             if len(said & held) < NEARLY * len(said) or len(about & (held | names)) < ABOUT * len(about):
                 continue
             replaced = any(content_stems(found["what"]) & said for found in INSTEAD.finditer(sentence.plain))

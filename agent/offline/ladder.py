@@ -19,7 +19,7 @@ from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
 from agent.offline.opposites import opposed
 from agent.offline.quiz import MET, grade
-from agent.offline.select import Unit, candidates, whole_block
+from agent.offline.select import Unit, candidates, parents, whole_block
 from agent.offline.understand import Understanding
 from agent.sentences import content_stems, negated, sentences_of
 from memory.errata import Errata
@@ -129,7 +129,7 @@ def pending_unit(pending: Mapping[str, Any], talk: Conversation, shelf: Shelf) -
 def _beside(unit: Unit) -> list[Unit]:
     """The other blocks under the same label, none of another kind of thing."""
     blocks, own = unit.piece.passage.blocks, unit.source_block
-    if len(own.context) <= len(own.heading):
+    if not parents(own):
         return []
     units = (whole_block(unit.piece, at) for at, block in enumerate(blocks) if at != unit.block and block.context == own.context)
     return [replace(each, plain=plain(each.plain)) for each in units]
