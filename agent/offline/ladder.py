@@ -26,7 +26,7 @@ from memory.errata import Errata
 from memory.ingest.markdown import plain
 
 LADDERS = ("quiz", "ladder")
-NEAR, MIN_HITS, SOME, RIVALS = 0.6, 2, 0.2, 8
+NEAR, MIN_HITS, SOME, RIVALS = 0.75, 2, 0.2, 8
 SHOWN_WORDS = 30
 CLOSE, ASKED, LETTERS = 0.75, 0.5, 0.75
 FURNITURE = re.compile(r"(?i)\b(?:asked|replied|said|wrote):?$")

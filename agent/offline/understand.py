@@ -30,9 +30,10 @@ QUIZZING = re.compile(r"(?i)\b(?:quiz(?:zes)?|test|examine|drill|interrogate|ask
 HINT = re.compile(r"(?i)\b(?:hints?|clue|nudge|pointer in the right direction|don't tell me the answer|without giving (?:it|the answer) away)\b")
 _ASK_FOR_IT = (r"(?:just )?(?:tell me(?: the (?:right |correct )?answer| please)?|give me the (?:answer|solution)|what(?:'s| is| was) (?:the|your) (?:right |correct )?(?:answer|solution)|"
                r"what(?:'s| is) it then|what would (?:have been|be) (?:right|correct|the answer)|show me the answer|(?:the )?(?:answer|solution),? please|reveal it)")
+_TAIL = r"(?:\W+(?:please|now|then|already|this one|that one|it|to (?:it|that|this)|on (?:it|that|this)))*\W*"
 HINTING = re.compile(r"(?i)\b(?:hints?|clue|nudge|get|need|have|want|another|one|more|please|can|could|may|little|small|don't|without|giving|answer|away)\b")
-GIVE_UP = re.compile(rf"(?i)^\W*(?:(?:ok(?:ay)?|well|hmm+|sorry|no|please|so|then|and|now|can you|could you)\W+)*(?:(?:i )?(?:give up|i'?ll pass|pass|skip)|{_ASK_FOR_IT})\b.{{0,30}}$|"
-                     rf"[.,;!?]\s*(?:please |so |i give up|and )*(?:i )?(?:give up|{_ASK_FOR_IT})\W*(?:please|now|then)?\W*$")
+GIVE_UP = re.compile(rf"(?i)^\W*(?:(?:ok(?:ay)?|well|hmm+|sorry|no|please|so|then|and|now|can you|could you)\W+)*(?:(?:i )?(?:give up|i'?ll pass|pass|skip)|{_ASK_FOR_IT}){_TAIL}$|"
+                     rf"[.,;!?]\s*(?:please |so |i give up|and )*(?:i )?(?:give up|{_ASK_FOR_IT}){_TAIL}$")
 STUCK = re.compile(r"(?i)^\W*(?:(?:ok(?:ay)?|well|hmm+|sorry|no|still|really|honestly|i|have|i've|got)\W+)*(?:don'?t (?:really )?know|no (?:idea|clue)|dunno|not sure|idk|can'?t (?:say|tell|remember)|i'?m (?:stuck|lost)|stuck|beats me)\b.{0,30}$")
 # What a reply to a hint begins with when it is a question or a wish of its own.
 ASKS_ANEW = re.compile(r"(?i)^\W*(?:(?:and|but|so|ok(?:ay)?|now|then)\W+)*(?:what|which|how|why|when|where|who|whose|explain|describe|define|tell|list|name|compare|give|show|quiz|test|let's|can|could you|do you|did|should)\b")
@@ -98,7 +99,8 @@ def understand(question: str, history: Sequence[Past]) -> Understanding:
     if intent == "compare" and not sides:
         intent = "explain"
     past = history[-1] if history else None
-    if intent in ("hint", "attempt", "give_up") and past is not None and past.pending:
+    if past is not None and (intent == "give_up" or (intent in ("hint", "attempt") and past.pending)):
+        past = next((each for each in reversed(history) if each.topic), past)
         asked = str(past.pending.get("query") or past.query or past.topic)
         resolved = Resolved(asked, "follow_up", past.topic, past)
     elif intent == "hint" and past is not None and not content_stems(HINTING.sub(" ", text)):
@@ -130,7 +132,7 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
     if _gibberish(text):
         return "gibberish"
     pending = history[-1].pending if history else {}
-    if pending and GIVE_UP.search(text):
+    if any(past.topic for past in history) and GIVE_UP.search(text):
         return "give_up"
     if (HINT.search(text) and len(text) < 120) or (pending.get("kind") in ("quiz", "ladder") and STUCK.match(text)):
         return "hint"
