@@ -112,8 +112,8 @@ def _referring(question: str, talk: Sequence[Past]) -> Resolved | None:
     if both and two and not OTHER.search(question):
         own = " ".join(_words(FIRST_SECOND.sub(" ", PAIR.sub(" ", THEY.sub(" ", question)))))
         return Resolved(f"{own} {two[0]} {two[1]}".strip(), "pair", f"{two[0]} and {two[1]}", talk[-1], sides=two)
-    if found := pointed(question, talk):
-        return _ordinal(question, found, talk[-1])
+    if point := pointed(question, talk):
+        return _ordinal(question, point, talk[-1])
     if found := BACK.search(question):
         return _back(found, talk)
     return None

@@ -58,8 +58,7 @@ def points(units: Sequence[Unit]) -> list[str]:
 def named_points(units: Sequence[Unit]) -> list[str]:
     """The points with the label they stand under: "Method" alone would name nothing in a later question."""
     named = []
-    for unit, point in ((unit, point) for unit in units for point in points([unit])):
-        block = unit.source_block
+    for block, point in ((unit.source_block, point) for unit in units for point in points([unit])):
         above = plain(block.context[-1]).strip(" :") if block.kind == "item" and len(block.context) > 1 else ""
         generic = len(point.split()) <= GENERIC_WORDS and above and len(above.split()) <= PLACE_WORDS and above.lower() != point.lower()
         named.append(f"{COUNTED.sub('', above)}: {point}" if generic else point)

@@ -18,7 +18,7 @@ from agent.offline.conversation import Conversation, found_pieces
 from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
 from agent.offline.opposites import opposed
-from agent.offline.quiz import MET, grade
+from agent.offline.quiz import grade
 from agent.offline.select import Unit, candidates, parents, whole_block
 from agent.offline.understand import Understanding
 from agent.sentences import content_stems, negated, sentences_of
@@ -31,7 +31,7 @@ SHOWN_WORDS = 30
 CLOSE, ASKED, LETTERS = 0.75, 0.5, 0.75
 FURNITURE = re.compile(r"(?i)\b(?:asked|replied|said|wrote):?$")
 """Headings of a copied chat."""
-HEDGES = content_stems("maybe perhaps probably guess think like something hmm well sure yes no ok could might just kind sort thing so really quick")
+HEDGES = content_stems("maybe perhaps probably guess think like something hmm well sure yes no ok could might just kind thing really")
 
 
 @dataclass(frozen=True)

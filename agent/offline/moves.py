@@ -20,7 +20,7 @@ from agent.offline.judge import judge
 from agent.offline.ladder import hint_draft
 from agent.offline.lessons import graded_draft, interview_draft, quiz_draft, told_draft
 from agent.offline.sums import computed_draft
-from agent.offline.understand import FEELINGS, THANKS, Understanding, points_nowhere, understand
+from agent.offline.understand import FEELINGS, THANKS, Understanding, lacks_a_side, points_nowhere, understand
 from agent.sentences import content_stems
 from memory.errata import Errata
 
@@ -83,6 +83,8 @@ class Reasoning:
             return Draft(phrases.GIBBERISH, "clarify")
         if not talk.history and points_nowhere(look.question):
             return Draft(phrases.WHAT_DO_YOU_MEAN, "clarify")
+        if talk.history and lacks_a_side(look):
+            return Draft(phrases.WHICH_TWO, "clarify", context={"topic": talk.history[-1].topic, "query": talk.history[-1].query})
         if look.resolved.kind == "unlisted" and look.resolved.past is not None:
             past = look.resolved.past
             return Draft(phrases.UNLISTED, "clarify", context={"topic": past.topic, "query": past.query, "points": list(past.points)})

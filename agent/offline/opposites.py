@@ -10,9 +10,9 @@ CLAUSE = re.compile(r"[.;:!?]\s|,\s|\b(?:while|whereas|but|although|though|when|
 # "Without tokens it is dropped" denies no dropping: only a verb's negation turns a clause round.
 DENIED = re.compile(r"(?i)\b(?:not|never|cannot)\b|n't\b")
 _POLES = (
-    ("change changes changing shift shifts vary varies evolve drift moves differ", "same constant unchanged remain remains stay stays stable fixed steady identical"),
-    ("more higher increase increases larger bigger greater grows raises adds", "less lower decrease decreases smaller fewer reduces saves shrinks"),
-    ("shard shards sharded split splits partition partitioned part parts own piece", "full whole complete copy copies replicate replicated replica entire"),
+    ("change shift vary varies evolve drift moves differ", "same constant unchanged remain stay stable fixed steady identical"),
+    ("more higher increase larger bigger greater grows raises adds", "less lower decrease smaller fewer reduces saves shrinks"),
+    ("shard split partition part own piece", "full whole complete copy replicate replica entire"),
     ("allow allows accept accepts admits permitted", "deny denies denied drop drops dropped reject rejects rejected discarded"),
     ("fast faster fastest quick quickly", "slow slower slowest slowly"),
     ("cheap cheaper inexpensive", "expensive costly"),

@@ -16,6 +16,7 @@ LABELLED = re.compile(r"^(?:[*+-]|\d+[.)])?\s*(?:\*\*|__)(?P<label>[^*_]{3,60}?)
 MET, PARTIAL = 0.5, 0.2
 FITS = 0.7
 MIN_SAID, TRUE_SHARE = 3, 0.7
+NAMED = 0.6
 KINDS = tuple((re.compile(pattern, re.IGNORECASE), question) for pattern, question in (
     (r"concept|description|definition|what it is|(?:the )?core idea", "What is {}?"),
     (r"purpose|role", "What is {} for?"),
@@ -27,7 +28,7 @@ KINDS = tuple((re.compile(pattern, re.IGNORECASE), question) for pattern, questi
     (r"solutions?|action|decision|strategy", "What would you do about {}?"),
     (r"detection|indicators?(?: of drift)?", "How would you notice it with {}?"),
     (r"(?:the )?hard part|challenges?|tricky (?:part|aspect)s?|consideration", "What is hard about {}?"),
-    (r"importance|core because|why it's important|why often overlooked|overlooked(?: aspect)?|differentiator|benefit", "Why does {} matter?"),
+    (r"importance|core because|why it's important|(?:why often )?overlooked(?: aspect)?|differentiator", "Why does {} matter?"),
     (r"technolog(?:y|ies)|think|tools?|implementation", "What would you build {} with?"),
 ))
 """What a label's block answers, the most telling kinds first; the place takes what the label stands under."""
@@ -45,8 +46,8 @@ def make_quiz(pieces: Sequence[Piece], topic: str, avoid: Collection[str]) -> Qu
     """A question about the best labelled block that wasn't asked before (`avoid` holds the questions asked)."""
     units = candidates(pieces, topic)
     # Of the blocks that fit the topic, those first that say what it is: their label makes a question a learner can answer.
-    units = sorted((unit for unit in units if unit.value >= FITS * units[0].value), key=lambda unit: (not _of(unit, topic), _rank(unit))) + units
-    for unit in units:
+    fit = [unit for unit in units if unit.value >= FITS * units[0].value]
+    for unit in (*sorted(fit, key=lambda unit: (not _of(unit, topic), _rank(unit))), *units):
         found = LABELLED.match(unit.quote.strip())
         if not found or unit.quote.rstrip().endswith("?") or len(content_stems(found["body"])) < 5:
             continue
@@ -85,7 +86,8 @@ def _question(label: str, unit: Unit, topic: str) -> str:
 def _of(unit: Unit, topic: str) -> bool:
     """Whether the topic is what the block stands under."""
     wanted = content_stems(topic)
-    return any(name_stems(name) and len(name_stems(name) & wanted) >= 0.6 * len(name_stems(name)) for name in unit.source_block.context[-1:])
+    names = [name_stems(name) for name in unit.source_block.context[-1:]]
+    return any(name and len(name & wanted) >= NAMED * len(name) for name in names)
 
 
 def _rank(unit: Unit) -> int:

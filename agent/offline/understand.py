@@ -10,7 +10,7 @@ from typing import Literal
 
 from agent.followup import Resolved, resolve, topic_of
 from agent.past import Past
-from agent.references import PAIR
+from agent.references import PAIR, THEY
 from agent.screening import is_hostile
 from agent.sentences import content_stems
 
@@ -163,6 +163,14 @@ def points_nowhere(question: str) -> bool:
         return True
     rest = re.sub(r"(?i)\bnot\b", " ", POINTER.sub(" ", PAIR.sub(" it ", question)))
     return rest != question and len(content_stems(rest)) <= 1 and not re.search(r"(?i)\bit (?:is|matter|mean|help)s?\b", question)
+
+
+def lacks_a_side(look: Understanding) -> bool:
+    """"Compare them" when fewer than two things were talked about."""
+    if look.sides or look.resolved.sides or not COMPARE.search(look.question):
+        return False
+    rest = COMPARE.sub(" ", THEY.sub(" ", PAIR.sub(" ", look.question)))
+    return rest != COMPARE.sub(" ", look.question) and not content_stems(rest)
 
 
 def _gibberish(text: str) -> bool:
