@@ -15,7 +15,7 @@ from agent.past import Past
 from agent.references import FIRST_SECOND, FORMER, ORDINAL, OTHER, PAIR, THEY, Pointed, pair, pointed
 from agent.sentences import content_stems
 
-__all__ = ["Past", "Resolved", "resolve", "topic_of"]
+__all__ = ["CONTINUE", "Past", "Resolved", "resolve", "topic_of"]
 
 PRONOUN = re.compile(r"(?i)\b(?:it|its|it's|they|their|them|that|this|these|those|the one|the other(?: one)?|the (?:former|latter|first|second|third)(?: one)?|"
                      r"both(?: of them)?|either|one of them|there|such|the same)\b")
@@ -28,7 +28,7 @@ CONTINUE = re.compile(r"(?i)^\W*(?:(?:go on|continue|more|tell me more|keep goin
                       r"(?:a bit |a little )?longer|(?:can|could) you (?:go on|elaborate|say more|expand)(?: on (?:that|it))?)(?:\W+|$))+$")
 NO = re.compile(r"(?i)^\W*(?:no|nope)\b[\s,.;:!-]+")
 SHORTER = re.compile(r"(?i)\b(?:shorter|too long|in short|briefly|summari[sz]e (?:that|it|this)|tl;?dr|(?:in|as) (?:one|a single|two) (?:sentences?|lines?|words)|"
-                     r"in a (?:nutshell|few words)|simpler|simplify|in (?:simple|plain) (?:words|terms|english)|eli5|like i'?m (?:new|five|5|a beginner)|too complicated)\b")
+                     r"in a (?:nutshell|few words)|simpler|more simply|simplify|condense|dumb it down|less (?:technical|detail)|too (?:much|detailed|technical)|in (?:simple|plain) (?:words|terms|english)|eli5|like i'?m (?:new|five|5|a beginner)|too complicated)\b")
 EXAMPLE = re.compile(r"(?i)^\W*(?:(?:and |can you |could you |please |give me |show me |got |any |have you |for )*(?:an? |some )?(?:concrete |real |good |simple )?"
                      r"(?:examples?|instance)(?: please| of (?:that|this|it|one)| in practice)*|like what|such as)\W*$")
 NEW_TOPIC = re.compile(r"(?i)^\W*(?:(?:ok(?:ay)?|now|so|right|great|alright|thanks)[,. ]+)*(?:(?:now )?(?:for )?something (?:else|different|new)|(?:a |let's take a )?(?:new|different|another|other|unrelated) (?:topic|subject|question)|"
@@ -145,10 +145,10 @@ def topic_of(question: str) -> str:
     >>> topic_of("How does a token bucket allow bursts?")
     'token bucket allow bursts'
     """
-    cleaned = re.sub(r"(?i)\b(?:please|explain|describe|tell|define|list|name|compare|difference|differences|between|work|works|used|use|"
+    cleaned = re.sub(r"(?i)(?<![\w-])(?:please|explain|describe|tell|define|list|name|compare|difference|differences|between|work|works|used|use|"
                      r"mean|means|example|examples|kind|kinds|type|types|thing|things|way|ways|main|notes|note|course|say|says|"
                      r"versus|vs|better|best|need|needed|matter|matters|important|called|exactly|actually|really|hey|hi|hello|ok|okay|so|and|then|"
-                     r"again|now|me|us|does|do|is|are|can|could|should|would|difference|differ|brief|briefly|short)\b", " ", question)
+                     r"again|now|me|us|does|do|is|are|can|could|should|would|difference|differ|brief|briefly|short)(?![\w-])", " ", question)
     words = [w for w in re.findall(r"[\w/+.'-]+", cleaned) if content_stems(w)]
     return " ".join(words[:8])
 
@@ -170,10 +170,14 @@ def _aspect(last: Past) -> str:
 def _back(found: re.Match[str], talk: Sequence[Past]) -> Resolved:
     rest = found["rest"].strip(" .?!,:-")
     which = (found["which"] or "").lower()
-    named = [past for past in talk if rest and content_stems(rest) & content_stems(past.topic)]
+    # What is gone back to stands before the first stop; a question about it may follow.
+    head = content_stems(re.split(r"[.:;,?!]\s|\s[–—-]\s", rest)[0])
+    named = [past for past in talk if 2 * len(head & content_stems(past.topic)) > len(head)]
     # "the first topic" is the first; "the previous one" is the newest that isn't the current.
     others = [past for past in talk if not content_stems(past.topic) & content_stems(talk[-1].topic)]
     past = named[-1] if named else talk[0] if which in ("first", "original") or not others else others[-1]
+    if rest and head and not named and not which:
+        return Resolved(rest, "back", topic_of(rest), past)
     query = past.query or past.topic
     return Resolved(f"{rest} {past.topic}".strip() if rest and not named else f"{rest} {query}".strip() if rest else query,
                     "back", past.topic, past)

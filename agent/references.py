@@ -21,7 +21,8 @@ NUMERALS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "sev
 COUNTABLE = 3
 FORMER = re.compile(r"(?i)\bthe (?:(?P<former>former)|latter)\b(?: one)?")
 OTHER = re.compile(r"(?i)\bthe other(?: (?:one|side|half|option))?\b(?=\W*(?:$|then|too|as well|do|does|is|has|have|work))")
-PAIR = re.compile(r"(?i)\b(?:the two|both(?: of (?:them|these|those))?|(?:these|those) two|each other|one another|which of (?:them|these|those)|which one|either(?: of them)?)\b")
+PAIR = re.compile(r"(?i)\b(?:the two|both(?: of (?:them|these|those))?|(?:these|those) two|each other|one another|which of (?:them|these|those)|which one|either(?: of them)?)\b"
+                  r"|^\W*(?:(?:and|so|but|then|ok(?:ay)?)\W+)*which (?:is|are|was|has|needs|uses|would|should|do|does)\b(?=.*(?:\b(?:more|less|fewer|better|worse|prefer|use|take|choose|pick)\b|\w{3}er\b))")
 THEY = re.compile(r"(?i)\b(?:they|them|these|those)\b")
 FIRST_SECOND = re.compile(r"(?i)\bthe first(?: one)?\b.+\bthe second(?: one)?\b")
 

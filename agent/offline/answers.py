@@ -96,7 +96,9 @@ def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], s
 def _fresh(units: Sequence[Unit], look: Understanding, told: frozenset[str]) -> list[Unit]:
     """Units with those last that were told already and hold no word of the new question: it asks for something else."""
     asked = content_stems(look.question) - content_stems(look.topic) - ASPECTS
+    topic = content_stems(look.topic)
     weighed = [replace(unit, value=unit.value + SPOKEN_OF * _share(asked, content_stems(unit.plain))
+                       + SPOKEN_OF / 2 * _share(topic, content_stems(" ".join([unit.plain, *unit.source_block.context])))
                        - (TOLD_COST if _key(unit) in told and not asked & content_stems(unit.plain) else 0.0)) for unit in units]
     return sorted(weighed, key=lambda unit: -unit.value)
 

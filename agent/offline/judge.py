@@ -22,7 +22,7 @@ NAMED_RESCUE = 0.62
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 DIGIT = re.compile(r"\d")
 ASKS_YEAR = re.compile(r"(?i)\b(?:(?:in )?(?:which|what) year|when (?:was|were|did)\b.*\b(?:released?|invented|created|founded|published|start(?:ed)?|introduced|born|die[d]?)|what date|on which day)\b")
-ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
+ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|came up with|developed|proposed|introduced|maintains|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
 ASKS_NUMBER = re.compile(r"(?i)\b(?:what|which) (?:tcp |udp |default |network )?(?:port|price|salary|discount|version number|phone number|ip address|cost|fee|rate in dollars)\b|\bhow (?:much|many)\b|\bwhat (?:is|are|was) the (?:\w+ )?(?:port|price|salary|phone number|cost per|discount|market share|budget|utili[sz]ation)\b|\bcharges?\b.*\bper\b|\bport (?:does|do|is)\b")
 # "What's the price in accuracy?" asks what is given up, not for a figure.
 FIGURATIVE = re.compile(r"(?i)\b(?:price|cost|fee)s? (?:in|in terms of|of|for) (?!\d|dollars?\b|euros?\b|usd\b|eur\b|money\b|an? |the |one\b|each\b)[a-z]+\W*$")

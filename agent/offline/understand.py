@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agent.followup import Resolved, resolve, topic_of
+from agent.followup import CONTINUE, Resolved, resolve, topic_of
 from agent.past import Past
 from agent.references import PAIR, THEY
 from agent.screening import is_hostile
@@ -20,13 +20,15 @@ Intent = Literal["explain", "compare", "list", "why", "how", "define", "compute"
 GREETING = re.compile(r"(?i)^\W*(?:(?:hi|hey|hello|hiya|yo|good (?:morning|evening|afternoon|day|night)|bye|goodbye|see you(?: later)?|great|nice|cool|awesome|got it|perfect|"
                       r"how are you(?: doing)?(?: today)?|how's it going|what's up|sup|lol|haha|there|tutor|all|everyone|again|ok(?:ay)?|and)\W*)+$")
 THANKS = re.compile(r"(?i)^\W*(?:ok(?:ay)?[,.! ]+|great[,.! ]+)?(?:many )?(?:thanks?|thank you|thx|cheers|much appreciated)\b[^?]{0,80}$|^[^?]{0,30}\b(?:that (?:helped|cleared it up|makes sense)|i get it now|got it,? thanks)\b[^?]{0,30}$")
+# "Thanks, now quiz me": thanks, and then something is asked.
+WANTS_MORE = re.compile(r"(?i)\b(?:quiz|test|explain|describe|compare|list|show|tell me|give me|back to|what|how|why|which|when|where)\b(?! (?:a|an) (?:great|good|nice|clear|helpful)\b)")
 FEELINGS = re.compile(r"(?i)\b(?:i'?m|i am|i feel)\b[^?]{0,25}\b(?:nervous|scared|afraid|anxious|stressed|tired|overwhelmed|frustrated|panicking|sad|lost)\b")
 RECALLS = re.compile(r"(?i)\bwhat (?:did|have|was|were) (?:i|my|we)\b.*\b(?:ask(?:ed)?|said?|questions?|talk(?:ed|ing)? about|discuss(?:ed)?)\b|\bmy (?:last|first|previous) question\b")
 SELF = re.compile(r"(?i)\b(?:who are you|what are you|what can you do|how do you work|are you (?:an? )?(?:ai|human|llm|language model|bot|chatgpt|person)|your name|help me use|"
                   r"who am i (?:talking|speaking|chatting) (?:to|with)|what (?:are you able to|can i ask)|what do you (?:know|do))\b")
 QUIZ = re.compile(r"(?i)\b(?:quiz|test|examine|drill|interrogate) me\b|\b(?:ask|give|pose) (?:me )?(?:a |an |one |another |some )?(?:\w+ )?(?:question|quiz|exercise|flash ?card)s?\b|\bask me (?:something|anything|about)\b|\b(?:a|another) quiz\b|\bcheck my (?:understanding|knowledge)\b|\banother (?:question|one)\b")
 QUIZZING = re.compile(r"(?i)\b(?:quiz(?:zes)?|test|examine|drill|interrogate|ask|give|pose|(?:check|test) my (?:understanding|knowledge)(?: of)?|me|an?|one|another|some|(?:short |quick |easy |hard )?questions?|exercises?|"
-                      r"flash ?cards?|on|about|something|anything|please|i'd like|i want|want|can|could|would|you|let's|do|ok(?:ay)?|and|now|then|so|yes|more)\b")
+                      r"flash ?cards?|on|about|something|anything|please|i'd like|i want|want|can|could|would|you|let's|do|ok(?:ay)?|and|now|then|so|yes|more|thanks|thank|great|cool|right)\b")
 HINT = re.compile(r"(?i)\b(?:hints?|clue|nudge|pointer in the right direction|don't tell me the answer|without giving (?:it|the answer) away)\b")
 _ASK_FOR_IT = (r"(?:just )?(?:tell me(?: the (?:right |correct )?answer| please)?|give me the (?:answer|solution)|what(?:'s| is| was) (?:the|your) (?:right |correct )?(?:answer|solution)|"
                r"what(?:'s| is) it then|what would (?:have been|be) (?:right|correct|the answer)|show me the answer|(?:the )?(?:answer|solution),? please|reveal it)")
@@ -123,7 +125,7 @@ def _intent(text: str, resolved: Resolved, history: Sequence[Past]) -> Intent:
         return "empty"
     if is_hostile(text):
         return "refuse"
-    if GREETING.match(text) or THANKS.match(text) or (FEELINGS.search(text) and "?" not in text):
+    if GREETING.match(text) or (THANKS.match(text) and not WANTS_MORE.search(text)) or (FEELINGS.search(text) and "?" not in text):
         return "small_talk"
     if SELF.search(text) and len(content_stems(text)) <= 5:
         return "about_self"
@@ -159,7 +161,7 @@ def _attempts(text: str) -> bool:
 
 def points_nowhere(question: str) -> bool:
     """"How would I monitor it?" as the first thing said: it points to something that wasn't named."""
-    if re.fullmatch(r"(?i)\W*(?:(?:and|so|but|ok(?:ay)?|well)\W*)*(?:then|what|what else|next|so|more|go on|continue|why|how|how come)?\W*", question):
+    if CONTINUE.match(question) or re.fullmatch(r"(?i)\W*(?:(?:and|so|but|ok(?:ay)?|well)\W*)*(?:then|what|what else|next|so|more|go on|continue|why|how|how come)?\W*", question):
         return True
     rest = re.sub(r"(?i)\bnot\b", " ", POINTER.sub(" ", PAIR.sub(" it ", question)))
     return rest != question and len(content_stems(rest)) <= 1 and not re.search(r"(?i)\bit (?:is|matter|mean|help)s?\b", question)

@@ -83,6 +83,8 @@ async def talk(tutor: Tutor, *said: str, mode: str = "direct") -> list[Answer]:
     ("that's wrong, it's an orchestrator", [RAY], "claim", "an orchestrator Ray"),
     ("and what is the best recipe for sourdough bread?", [RAY], "new", "and what is the best recipe for sourdough bread?"),
     ("unrelated, but what is a quorum?", [RAY], "new", "what is a quorum?"),
+    ("can you say that more simply?", [RAY], "shorter", "What does Ray do?"),
+    ("back to the fixed window. What was its problem?", [RAY, BOTH], "back", "fixed window. What was its problem"),
     ("returning to Ray: what is it written in?", [RAY, BOTH], "back", "Ray: what is it written in What does Ray do?"),
 ])
 def test_what_a_short_message_asks(said: str, history: list[Past], kind: str, query: str) -> None:
@@ -96,10 +98,14 @@ def test_the_other_of_two_is_asked_the_same() -> None:
     assert (found.topic, found.query) == ("DDP", "shard DDP")
 
 
-@pytest.mark.parametrize("said", ["compare the two", "how do they differ?", "which of them is older?", "how does the first differ from the second?"])
+@pytest.mark.parametrize("said", ["compare the two", "so which is better for small teams?", "how do they differ?", "which of them is older?", "how does the first differ from the second?"])
 def test_the_two_are_the_last_two_topics(said: str) -> None:
     look = understand(said, [LIST, RAY, AIRFLOW])
     assert look.intent == "compare" and look.sides == ("Ray", "Airflow")
+
+
+def test_a_hyphenated_name_stays_whole_in_a_topic() -> None:
+    assert resolve("explain exactly-once semantics", []).topic == "exactly-once semantics"
 
 
 def test_two_sides_of_a_comparison_go_before_topics() -> None:
@@ -193,6 +199,7 @@ async def test_a_follow_up_tells_what_it_asks_for(brewing: Memory, tutor_with: O
 
 @pytest.mark.parametrize(("said", "history", "intent"), [
     ("because reads are frequent?", [LADDER], "attempt"), ("A copy near the reader.", [LADDER], "attempt"),
+    ("ok thanks, now quiz me on that", [RAY], "quiz"), ("ok thanks, that was clear", [RAY], "small_talk"),
     ("what is a queue?", [LADDER], "explain"), ("no idea", [LADDER], "hint"), ("still no clue", [QUIZ], "hint"),
     ("Is there more to it? I don't know, just tell me", [LADDER], "give_up"), ("ok what's the answer", [QUIZ], "give_up"),
     ("tell me about queues", [LADDER], "explain"), ("it keeps copies of data", [QUIZ], "quiz_answer"),
