@@ -156,7 +156,9 @@ def topic_of(question: str) -> str:
 def _corrected(what: str, last: Past) -> Resolved:
     """"No, I meant X": the last question again with X as its subject."""
     what = re.sub(r"(?i)^(?:the |a |an )|\s+(?:one|please|instead)\b", "", what)
-    subject = re.sub(r"(?i),?\s*(?:not|instead of|rather than)\b.*$", "", what).strip()
+    subject, _, old = (part.strip() for part in re.sub(r"(?i),?\s*\b(?:not|instead of|rather than)\b", "\n", what, count=1).partition("\n"))
+    if old and old.lower() in last.question.lower():
+        return Resolved(re.sub(re.escape(old), lambda _: subject, last.question, flags=re.IGNORECASE), "correction", subject, last)
     return Resolved(f"{subject} {_aspect(last)}".strip(), "correction", subject, last)
 
 

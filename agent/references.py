@@ -19,6 +19,7 @@ NUMERALS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "sev
             "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
             "1st": 1, "2nd": 2, "3rd": 3, "4th": 4, "5th": 5, "6th": 6, "7th": 7}
 COUNTABLE = 3
+RECENT = 3
 FORMER = re.compile(r"(?i)\bthe (?:(?P<former>former)|latter)\b(?: one)?")
 OTHER = re.compile(r"(?i)\bthe other(?: (?:one|side|half|option))?\b(?=\W*(?:$|then|too|as well|do|does|is|has|have|work))")
 PAIR = re.compile(r"(?i)\b(?:the two|both(?: of (?:them|these|those))?|(?:these|those) two|each other|one another|which of (?:them|these|those)|which one|either(?: of them)?)\b"
@@ -47,8 +48,10 @@ def pointed(question: str, history: Sequence[Past]) -> Pointed | None:
     two = pair(history)
     if (found := FORMER.search(question)) and two:
         return Pointed(two[0] if found["former"] else two[1], history[-1], side=True)
-    if OTHER.search(question) and listing is not None and len(listing.points) == 2:
+    two_listed = next((past for past in reversed(history[-RECENT:]) if len(past.points) == 2 and _lists_two(past)), listing)
+    if OTHER.search(question) and two_listed is not None and len(two_listed.points) == 2:
         # Of two, the other one is the one that isn't talked about now.
+        listing = two_listed
         now = content_stems(f"{history[-1].topic} {history[-1].question}")
         left, right = (len(content_stems(point) & now) / (len(content_stems(point)) or 1) for point in listing.points)
         return Pointed(listing.points[1 if left >= right else 0], listing, _lists_two(listing))

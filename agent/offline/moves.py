@@ -20,7 +20,7 @@ from agent.offline.judge import judge
 from agent.offline.ladder import hint_draft
 from agent.offline.lessons import graded_draft, interview_draft, quiz_draft, told_draft
 from agent.offline.sums import computed_draft
-from agent.offline.understand import FEELINGS, THANKS, Understanding, lacks_a_side, points_nowhere, understand
+from agent.offline.understand import FEELINGS, GIVE_UP, THANKS, Understanding, lacks_a_side, points_nowhere, understand
 from agent.sentences import content_stems
 from memory.errata import Errata
 
@@ -141,7 +141,9 @@ class Reasoning:
             return told_draft(talk, self.shelf)
         verdict = "none" if self._strays(look) else judge(look.question, look.query, found, self.occurs)
         on_ladder = look.intent in ("hint", "attempt") or (look.intent == "continue" and pending == "ladder")
-        mode = talk.turn.get("mode") if look.intent not in PLAIN else "direct"
+        # Who gave up is told the rest of it too.
+        gave_up = bool(talk.history) and look.resolved.kind == "follow_up" and bool(GIVE_UP.search(talk.history[-1].question))
+        mode = "direct" if look.intent in PLAIN or gave_up else talk.turn.get("mode")
         if on_ladder or mode == "socratic":
             return hint_draft(look, talk, found, self.shelf, self.errata, verdict != "none")
         if mode == "interview":

@@ -80,6 +80,7 @@ async def talk(tutor: Tutor, *said: str, mode: str = "direct") -> list[Answer]:
     ("could you put that in one sentence?", [RAY], "shorter", "What does Ray do?"),
     ("for instance?", [RAY], "example", "example of Ray"),
     ("no, Airflow", [RAY], "correction", "Airflow"),
+    ("I was asking about Airflow, not Ray", [RAY], "correction", "What does Airflow do?"),
     ("that's wrong, it's an orchestrator", [RAY], "claim", "an orchestrator Ray"),
     ("and what is the best recipe for sourdough bread?", [RAY], "new", "and what is the best recipe for sourdough bread?"),
     ("unrelated, but what is a quorum?", [RAY], "new", "what is a quorum?"),
