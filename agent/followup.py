@@ -18,7 +18,7 @@ from agent.sentences import content_stems
 __all__ = ["CONTINUE", "Past", "Resolved", "resolve", "topic_of"]
 
 PRONOUN = re.compile(r"(?i)\b(?:it|its|it's|they|their|them|that|this|these|those|the one|the other(?: one)?|the (?:former|latter|first|second|third)(?: one)?|"
-                     r"both(?: of them)?|either|one of them|there|such|the same)\b")
+                     r"(?:which )?of the two|both(?: of them)?|either|one of them|there|such|the same)\b")
 OPENER = re.compile(r"(?i)^\s*(?:and|but|so|ok(?:ay)?|then|also|or|what about|how about|what of|why|why not|how so|how come|when|where|which|who|really|"
                     r"for example|like what|such as|in what way|in which case|compared to)\b")
 CORRECTION = re.compile(r"(?i)^\s*(?:(?:oh |oops |sorry,? |wait,? )*no[,.!]*\s*(?:wait[,.]?\s*)?|sorry[,.]*\s*|oops[,.]*\s*|actually[,.]*\s*|wait[,.]*\s*)?"
@@ -46,6 +46,7 @@ OUTWARD = re.compile(r"(?i)\b(?:it|its|they|them|the other)\b")
 # "And Optuna?": a name alone takes the last subject's place.
 AND_NAME = re.compile(r"^\s*(?:[Aa]nd|[Oo]r|[Bb]ut)\s+(?:the |an? )?(?P<name>[\w/+.-]*[A-Z0-9][\w/+.-]*(?:\s+[\w/+.-]+){0,2}?)\s*[?.!]*$")
 THAT = re.compile(r"(?i)\b(?:that|this|those)\b(?=\W*(?:$|then|too|[a-z]+\W*$|are|is|does|do))")
+THE_ONE = re.compile(r"(?i)\bthe [\w-]+ ones?\b")
 SHORT_STEMS = 3
 ASKING = frozenset(["explain", "describe", "tell", "detail", "details", "more", "elaborate", "expand", "go", "into", "about"])
 
@@ -186,7 +187,7 @@ def _back(found: re.Match[str], talk: Sequence[Past]) -> Resolved:
 
 
 def _follow_up(question: str, last: Past) -> Resolved:
-    stems, opened, leans = content_stems(question), OPENER.match(question), bool(PRONOUN.search(question))
+    stems, opened, leans = content_stems(question), OPENER.match(question), bool(PRONOUN.search(question) or THE_ONE.search(question))
     about = re.match(r"(?i)^\s*(?:and |but |so |ok,? )*(?:what|how) about\b", question)
     if not bare_aspect(question) and not leans and not about:
         shared = stems & content_stems(last.topic)

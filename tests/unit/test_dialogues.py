@@ -76,6 +76,7 @@ async def talk(tutor: Tutor, *said: str, mode: str = "direct") -> list[Answer]:
     ("the last one?", [LIST], "ordinal", "Query CDC methods"),
     ("what about the fifth?", [LIST], "unlisted", "what about the fifth?"),
     ("how much memory does the latter need?", [BOTH], "ordinal", "much memory need FSDP"),
+    ("what are the drawbacks of the remote one?", [RAY], "follow_up", "drawbacks remote one Ray"),
     ("yes, go on", [RAY], "continue", "What does Ray do?"),
     ("could you put that in one sentence?", [RAY], "shorter", "What does Ray do?"),
     ("for instance?", [RAY], "example", "example of Ray"),
