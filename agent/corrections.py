@@ -41,7 +41,9 @@ def corrections_for(question: str, citations: Sequence[Citation], evidence: Sequ
             found.setdefault(name, Found(names[name], numbers[n], start, end))
     for erratum in errata.in_question(question):
         found.setdefault(erratum.id, Found(erratum))
-    for each in _near(question, evidence, errata):
+    withheld = (context.get("pending") or {}).get("kind") in ("ladder", "quiz")
+    # A hint or a quiz question doesn't give the answer away, so what only stands near it isn't corrected before it is told.
+    for each in [] if withheld else _near(question, evidence, errata):
         found.setdefault(each.erratum.id, each)
     return list(found.values())[:MAX_CORRECTIONS]
 

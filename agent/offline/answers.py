@@ -6,9 +6,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from agent.aspects import ASPECTS
 from agent.evidence import Piece, Shelf
 from agent.offline import phrases
-from agent.offline.compose import points, render
+from agent.offline.claims import opening
+from agent.offline.compose import named_points, points, render
 from agent.offline.conversation import Conversation, found_pieces
 from agent.offline.draft import Draft
 from agent.offline.judge import preferred_source
@@ -23,6 +25,9 @@ from memory.ingest.markdown import lead
 BUDGET_WORDS = 202
 SHORT_WORDS = 60
 SIDE_WORDS = 55
+ROW_WORTH = 0.5
+TOLD_COST, SPOKEN_OF = 0.3, 0.3
+"""In a follow-up question, beside a unit's value of about 3: what having been told costs, and what holding its words is worth."""
 ENUMERATES = re.compile(r"(?i)\bsteps?\b|\bstages?\b|\bparts?\b")
 EXAMPLE = re.compile(r"(?i)\be\.g\.|for example|for instance|such as|example")
 # "[Label:] A watermark is a …": the subject, and then what kind of thing it is.
@@ -55,19 +60,25 @@ def answer_draft(look: Understanding, talk: Conversation, found: Sequence[Piece]
         return Draft(phrases.NOTHING_TO_CONTINUE, "clarify", context=context) if used else Draft(phrases.NOTHING, "abstained", context=context)
     in_notes_too = any(piece.passage.source == "notes" for piece in found)
     text = f"{phrases.COURSE_ONLY}\n\n{written.text}" if source == "course" and in_notes_too else written.text
+    if look.intent == "claim":
+        text = f"{opening(look.resolved.point, look.topic, found, bool(errata.in_question(look.question)))}\n\n{text}"
+    # "And the third one?" after "the second one" still counts the list that was meant first.
+    names = look.resolved.past.points if look.resolved.kind == "ordinal" and look.resolved.past and look.resolved.past.points else written.names
     return Draft(text, "answered", _next_question(look, units, usable), {
-        **context, "points": list(written.names), "used": [*used, *(_key(unit) for unit in units)],
+        **context, "points": list(names), "used": [*used, *(_key(unit) for unit in units)],
         "errata": [[erratum.id, unit.piece.n, unit.start, unit.end] for erratum, unit in flaws]})
 
 
 def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], shelf: Shelf, errata: Errata, wanted: str,
           subject: str) -> Written:
     units = [unit for unit in candidates(usable, wanted) if _key(unit) not in used]
+    if look.resolved.kind == "follow_up" and look.resolved.past is not None:
+        units = _fresh(units, look, frozenset(look.resolved.past.used))
     first: list[Unit] = []
     names: tuple[str, ...] = ()
     if look.intent == "list" or ENUMERATES.search(look.question):
         first = [unit for unit in siblings(usable, wanted, shelf, BUDGET_WORDS) if _key(unit) not in used]
-        names = tuple(lead(unit.quote) for unit in first if unit.source_block.depth == first[0].source_block.depth)
+        names = tuple(points([unit for unit in first if unit.source_block.depth == first[0].source_block.depth]))
     elif look.intent == "define":
         first = [unit for unit in units if _defines(unit, content_stems(look.topic), content_stems(subject))][:1]
     if look.resolved.kind == "example":
@@ -79,7 +90,17 @@ def _told(look: Understanding, usable: Sequence[Piece], used: Collection[str], s
     if look.intent == "define" and keys:
         # Whatever stands before it in the document, the definition comes first.
         selection = replace(selection, units=tuple(sorted(selection.units, key=lambda unit: _key(unit) not in keys)))
-    return Written(render(selection.units, {unit for _, unit in selection.errata}), selection, names or tuple(points(selection.units)))
+    return Written(render(selection.units, {unit for _, unit in selection.errata}), selection, names or tuple(named_points(selection.units)))
+
+
+def _fresh(units: Sequence[Unit], look: Understanding, told: frozenset[str]) -> list[Unit]:
+    """Units with those last that were told already and hold no word of the new question: it asks for something else."""
+    asked = content_stems(look.question) - content_stems(look.topic) - ASPECTS
+    topic = content_stems(look.topic)
+    weighed = [replace(unit, value=unit.value + SPOKEN_OF * _share(asked, content_stems(unit.plain))
+                       + SPOKEN_OF / 2 * _share(topic, content_stems(" ".join([unit.plain, *unit.source_block.context])))
+                       - (TOLD_COST if _key(unit) in told and not asked & content_stems(unit.plain) else 0.0)) for unit in units]
+    return sorted(weighed, key=lambda unit: -unit.value)
 
 
 def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Source, errata: Errata) -> Written:
@@ -93,7 +114,10 @@ def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Sou
         return content_stems(unit.plain) | content_stems(" ".join(own))
 
     def found_by(query: str) -> list[Unit]:
-        return candidates([piece for piece in found_pieces(talk, shelf, query) if piece.passage.source == source], look.query)
+        units = candidates([piece for piece in found_pieces(talk, shelf, query) if piece.passage.source == source], look.query)
+        # The row of a table that is about the aspect asked for compares both sides in one line.
+        weighed = [replace(unit, value=unit.value + (ROW_WORTH if _row_name(unit) & content_stems(look.query) else 0.0)) for unit in units]
+        return sorted(weighed, key=lambda unit: -unit.value)
 
     main = found_by(look.query)
     selections = [pick(main, BUDGET_WORDS, errata)]
@@ -114,7 +138,13 @@ def _compared(look: Understanding, talk: Conversation, shelf: Shelf, source: Sou
     flawed = {unit for _, unit in flaws}
     text = "\n\n".join((f"**{name}**\n\n" if name else "") + render(group, flawed) for name, group in groups.items() if group)
     units = tuple(unit for group in groups.values() for unit in group)
-    return Written(text, Selection(units, flaws), tuple(points(units)))
+    return Written(text, Selection(units, flaws), look.sides)
+
+
+def _row_name(unit: Unit) -> frozenset[str]:
+    """What a table's row is about: its first cell."""
+    cells = unit.quote.strip(" |").split("|")
+    return content_stems(cells[0]) if unit.source_block.kind == "row" and len(cells) > 2 else frozenset()
 
 
 def _defines(unit: Unit, topic: frozenset[str], subject: frozenset[str]) -> bool:

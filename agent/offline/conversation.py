@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
 from agent.evidence import Piece, Shelf, pieces
-from agent.followup import Past
+from agent.past import Past
 
 
 @dataclass(frozen=True)

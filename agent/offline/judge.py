@@ -22,8 +22,10 @@ NAMED_RESCUE = 0.62
 YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 DIGIT = re.compile(r"\d")
 ASKS_YEAR = re.compile(r"(?i)\b(?:(?:in )?(?:which|what) year|when (?:was|were|did)\b.*\b(?:released?|invented|created|founded|published|start(?:ed)?|introduced|born|die[d]?)|what date|on which day)\b")
-ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
+ASKS_PERSON = re.compile(r"(?i)\bwho (?:invented|created|came up with|developed|proposed|introduced|maintains|wrote|founded|discovered|designed|won|is the (?:author|ceo|inventor|president|founder|creator)|took|first|made|painted)\b")
 ASKS_NUMBER = re.compile(r"(?i)\b(?:what|which) (?:tcp |udp |default |network )?(?:port|price|salary|discount|version number|phone number|ip address|cost|fee|rate in dollars)\b|\bhow (?:much|many)\b|\bwhat (?:is|are|was) the (?:\w+ )?(?:port|price|salary|phone number|cost per|discount|market share|budget|utili[sz]ation)\b|\bcharges?\b.*\bper\b|\bport (?:does|do|is)\b")
+# "What's the price in accuracy?" asks what is given up, not for a figure.
+FIGURATIVE = re.compile(r"(?i)\b(?:price|cost|fee)s? (?:in|in terms of|of|for) (?!\d|dollars?\b|euros?\b|usd\b|eur\b|money\b|an? |the |one\b|each\b)[a-z]+\W*$")
 POINTS_BACK = re.compile(r"(?i)\b(?:it|its|that|they|their|them|those|this|these|he|she|his|her)\b")
 LIVE = re.compile(r"(?i)\b(?:right now|at the moment|currently running|today'?s (?:price|weather|date)|as of (?:now|today)|our (?:production )?(?:cluster|team|company|database|servers?)\b.*\b(?:now|today|currently))\b")
 PERSONAL = re.compile(r"(?i)\b(?:phone number|home address|e-?mail address|date of birth|password|social security|who wrote (?:these|the|my) notes)\b")
@@ -97,7 +99,7 @@ def _missing_kind(question: str, query: str, pieces: Sequence[Piece]) -> bool:
     """The question asks for a year, a person or a figure, and no sentence near its words holds one."""
     if ASKS_PERSON.search(question):
         return True
-    pattern = YEAR if ASKS_YEAR.search(question) else DIGIT if ASKS_NUMBER.search(question) else None
+    pattern = YEAR if ASKS_YEAR.search(question) else DIGIT if ASKS_NUMBER.search(question) and not FIGURATIVE.search(question) else None
     if pattern is None:
         return False
     wanted = content_stems(query) - content_stems("how much many what which notes say year port price number according")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage
 
+from agent.aspects import own_stems
 from agent.evidence import Piece, Shelf
 from agent.offline import phrases, worked
 from agent.offline.answers import answer_draft
@@ -16,16 +17,20 @@ from agent.offline.conversation import Conversation, found_pieces, query_key
 from agent.offline.draft import Draft, calls
 from agent.offline.expressions import expression_in
 from agent.offline.judge import judge
-from agent.offline.lessons import graded_draft, hint_draft, interview_draft, quiz_draft
+from agent.offline.ladder import hint_draft
+from agent.offline.lessons import graded_draft, interview_draft, quiz_draft, told_draft
 from agent.offline.sums import computed_draft
-from agent.offline.understand import FEELINGS, THANKS, Understanding, points_nowhere, understand
+from agent.offline.understand import FEELINGS, GIVE_UP, THANKS, Understanding, lacks_a_side, points_nowhere, understand
 from agent.sentences import content_stems
 from memory.errata import Errata
 
 MAX_SEARCHES = 4
+FOREIGN_WORDS = 2
 SEARCH, CALCULATE = "search_notes", "calculate"
 NEVER = {"empty", "refuse"}
-NO_SUMS = {"quiz", "quiz_answer", "hint", "give_up"}
+NO_SUMS = {"quiz", "quiz_answer", "hint", "attempt", "give_up"}
+PLAIN = {"give_up", "shorter", "continue"}
+"""Asked of an answer that was given already: told straight away in every mode."""
 
 
 @dataclass
@@ -78,6 +83,11 @@ class Reasoning:
             return Draft(phrases.GIBBERISH, "clarify")
         if not talk.history and points_nowhere(look.question):
             return Draft(phrases.WHAT_DO_YOU_MEAN, "clarify")
+        if talk.history and lacks_a_side(look):
+            return Draft(phrases.WHICH_TWO, "clarify", context={"topic": talk.history[-1].topic, "query": talk.history[-1].query})
+        if look.resolved.kind == "unlisted" and look.resolved.past is not None:
+            past = look.resolved.past
+            return Draft(phrases.UNLISTED, "clarify", context={"topic": past.topic, "query": past.query, "points": list(past.points)})
         return None
 
     def _computation(self, look: Understanding, talk: Conversation, may: Callable[[str], bool]) -> AIMessage | None:
@@ -126,15 +136,30 @@ class Reasoning:
             return quiz_draft(look, talk, found)
         if look.intent == "quiz_answer":
             return graded_draft(look, talk, self.shelf)
-        verdict = judge(look.question, look.query, found, self.occurs)
-        mode = talk.turn.get("mode") if look.intent != "give_up" else "direct"
-        if look.intent == "hint" or mode == "socratic":
+        pending = talk.history[-1].pending.get("kind") if talk.history else None
+        if look.intent == "give_up" and pending == "quiz":
+            return told_draft(talk, self.shelf)
+        verdict = "none" if self._strays(look) else judge(look.question, look.query, found, self.occurs)
+        on_ladder = look.intent in ("hint", "attempt") or (look.intent == "continue" and pending == "ladder")
+        # Who gave up is told the rest of it too.
+        gave_up = bool(talk.history) and look.resolved.kind == "follow_up" and bool(GIVE_UP.search(talk.history[-1].question))
+        mode = "direct" if look.intent in PLAIN or gave_up else talk.turn.get("mode")
+        if on_ladder or mode == "socratic":
             return hint_draft(look, talk, found, self.shelf, self.errata, verdict != "none")
         if mode == "interview":
             return interview_draft(look, talk)
         if verdict == "none" and not self.errata.in_question(look.question):
             return Draft(phrases.NOTHING, "abstained", context={"topic": "", "query": ""})
         return answer_draft(look, talk, found, self.shelf, self.errata, self.respelt(look.query), self.spelt_out(look.topic))
+
+
+    def _strays(self, look: Understanding) -> bool:
+        """Whether a follow-up talks about something of its own that the material never mentions: the topic it was joined to
+        would match all the same."""
+        if look.resolved.kind != "follow_up" or look.intent in ("hint", "attempt", "give_up"):
+            return False
+        own = [word for word in re.findall(r"[^\W\d_]{3,}", look.question) if own_stems(word) - content_stems(look.topic)]
+        return sum(not self.occurs(word) for word in own) >= FOREIGN_WORDS
 
 
 def _asked_before(talk: Conversation) -> str:

@@ -26,6 +26,22 @@ INTERVIEW = (
     "What do you give up with that choice?",
     "How would you notice in production that it went wrong?",
 )
+TOGETHER = "Let's work it out together."
+GUIDING = (
+    (r"\bwhy\b|reason|purpose|\bpoint of\b", "What would go wrong, or cost more, if it were otherwise?"),
+    (r"\b(?:compare|differ\w*|versus|vs)\b", "Which property tells the two apart?"),
+    (r"\b(?:which|list|name|what are|kinds|types)\b", "Which candidates can you name, and what speaks for each?"),
+    (r"\bhow\b|\bsteps?\b|process", "What has to happen first, and what does that make possible?"),
+    (r"\bwhen\b|\bshould\b|\bhappens?\b", "Which cases would you tell apart, and what do you expect in each?"),
+)
+"""A first question for each kind of question (a pattern of its wording); none of them names what is asked for."""
+GUIDING_ELSE = "How would you put it in your own words, as far as you know it?"
+OPPOSED = "Not quite: that's the other way round in part."
+BORNE_OUT = "Right, your material bears that out:"
+NOT_BORNE_OUT = "Not quite: your material says otherwise."
+CHECKED = "Let's check that against your material. It says:"
+UNLISTED = "My last list hasn't that many points. Which one do you mean?"
+WHICH_TWO = "Which two things shall I compare?"
 NOTHING_TO_CONTINUE = "That was all the material has on this. Which part should I go into?"
 """Said when a learner asks for more and the passages are used up."""
 NOTHING_ASKED = "You haven't asked anything in this conversation yet."

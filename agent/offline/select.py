@@ -90,7 +90,7 @@ def candidates(pieces: Sequence[Piece], query: str) -> list[Unit]:
                 continue
             run = _fit(sentences, wanted)
             text = " ".join(s.plain for s in run)
-            if len(text.split()) < MIN_UNIT_WORDS or _label_only(text) or (block.kind == "row" and block.context == block.heading):
+            if len(text.split()) < MIN_UNIT_WORDS or _label_only(text) or (block.kind == "row" and not parents(block)):
                 continue
             named = max((_named(name, wanted) for name in (lead(block_text(piece.passage, block)), *block.context[-1:])), default=0.0)
             section = sections[block.context]
@@ -104,6 +104,15 @@ def whole_block(piece: Piece, number: int) -> Unit:
     """One block as a unit, whatever it is worth."""
     block = piece.passage.blocks[number]
     return Unit(piece, number, block.start, block.end, block_text(piece.passage, block), 0.0)
+
+
+def parents(block: Block) -> tuple[str, ...]:
+    """The labels of the list items that a block hangs under. Its context leaves out headings that name nothing, so the two
+    are matched by the last heading."""
+    last = block.heading[-1:]
+    if last and last[0] in block.context:
+        return block.context[block.context.index(last[0]) + 1 :]
+    return block.context[len(block.heading) :]
 
 
 def _asks(text: str) -> bool:
