@@ -22,7 +22,7 @@ from memory.base import Source
 from memory.errata import Errata
 from memory.ingest.markdown import lead
 
-BUDGET_WORDS = 202
+BUDGET_WORDS = 193
 SHORT_WORDS = 60
 SIDE_WORDS = 55
 ROW_WORTH = 0.5

@@ -74,7 +74,8 @@ def wanted(text: str, evidence: float, relevance: float, called: float, focus: f
         return False
     if likeness >= VERY_ALIKE and evidence >= 1 and relevance >= 0.5 and not (CONCEPT.search(text) or MEANING.search(text)):
         return True
-    if likeness >= ALIKE and (evidence >= 2 or (evidence >= 0.9 and NUMERIC.search(text))) and telling:
+    asks = ASKING.search(text) or NUMERIC.search(text) or IMPERATIVE.search(text)
+    if likeness >= ALIKE and asks and (evidence >= 2 or (evidence >= 0.9 and NUMERIC.search(text))) and telling:
         return True
     if likeness >= ALIKE and SHOW.search(text):
         return True
