@@ -35,23 +35,24 @@ def waste_exact(cost_s: float, mtbf_s: float, interval_s: float, restart_s: floa
 
 _C: dict[str, Any] = {"ge": 1e-3, "le": 1e8, "unit": "s",
                       "words": ["write", "checkpoint takes", "checkpoint costs", "to save", "saving", "saving takes", "a save",
-                                "blocks training", "stalls training", "C"]}
+                                "each takes", "checkpoints", "blocks training", "stalls training", "C"]}
 _M: dict[str, Any] = {"ge": 1e-3, "le": 1e12, "unit": "s",
                       "words": ["MTBF", "time between failures", "fails every", "a failure every", "dies every", "crashes every",
-                                "one failure every", "fail once every", "failure comes every", "loses a node every", "M"]}
+                                "one failure every", "fail once every", "failure comes every", "failures every", "loses a node every",
+                                "M"]}
 _TAU: dict[str, Any] = {"ge": 1e-3, "le": 1e9, "unit": "s",
                         "words": ["interval", "checkpoint every", "one every", "save every", "saves every", "tau"]}
 _R: dict[str, Any] = {"ge": 0.0, "le": 1e8, "unit": "s", "words": ["restart", "recovery", "R"]}
 _GPU_H: dict[str, Any] = {"ge": 1.0, "le": 1e9, "unit": "h",
                           "words": ["MTBF per GPU", "MTBF", "per GPU", "GPU fails every", "GPUs fails every", "each GPU fails",
-                                    "fails once every", "GPU lasts"]}
-_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "devices"]}
+                                    "fails once every", "GPU lasts", "MTBF each", "GPU dies every", "of each"]}
+_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "devices", "cards", "accelerators", "H100s"]}
 _RUN = ["within", "survives", "run of", "for", "job lasts", "without a failure", "runs"]
 _LLAMA_S = 54 * 86_400 / 419
 
 
-@formula("ckpt.mtbf_h", unit="h", words=["mean time between failures", "mean time between interruptions", "hours between failures",
-                                         "between failures on average"], cases=[
+@formula("ckpt.mtbf_h", unit="h", words=["mean time between failures", "mean time between", "mean time between interruptions",
+                                         "hours between failures", "between failures on average"], cases=[
     Case({"interruptions": 419, "days": 54}, {"result": 3.093}, abs=1e-3,
          source="Llama 3, 16,384 H100, arXiv 2407.21783"),
 ], asks=[
@@ -218,8 +219,8 @@ def waste_exponential(C_s: float = param(**_C), M_s: float = param(**_M), tau_s:
 
 
 @formula("ckpt.size_GB", unit="GB", words=["checkpoint size", "size of a checkpoint", "full checkpoint", "how big is a checkpoint",
-                                           "checkpoint of a model", "checkpoint with optimizer states", "lands on disk",
-                                           "on disk"], cases=[
+                                           "how big is the checkpoint", "checkpoint of a model", "checkpoint with optimizer states",
+                                           "lands on disk", "on disk"], cases=[
     Case({"params_B": 70}, {"result": 980.0}, source="14 bytes: 2 weights + 4 master + 8 moments"),
 ], asks=[
     Ask("checkpoint size of a 7B model?", "result", 7 * 14),

@@ -25,6 +25,7 @@ _LAYERS: dict[str, Any] = {"ge": 1, "le": 2_000, "unit": "layers", "words": ["la
 _KV: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["kv heads", "key-value heads", "KV heads", "groups"]}
 _DIM: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "count", "words": ["head dimension", "head size", "head dim"]}
 _BITS: dict[str, Any] = {"ge": 1.0, "le": 64.0, "unit": "bits", "words": ["bits", "bit"]}
+_CACHE_TYPE: Any = param(None, words=["format", "dtype", "precision", "cache in"])
 _CONTEXT: dict[str, Any] = {"ge": 1, "le": 100_000_000, "unit": "tokens",
                             "words": ["context", "tokens", "sequence length"]}
 _BATCH: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "sequences", "words": ["batch", "sequences", "users", "requests",
@@ -44,19 +45,21 @@ _GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
     Ask("KV cache per token with 40 layers, 40 KV heads and head dimension 128 in 16 bits?", "result", 2 * 40 * 40 * 128 * 2),
     Ask("How many bytes of KV cache does one token leave in a model with 60 layers, 4 key-value heads and head size 64 at 8 bits?",
         "result", 2 * 60 * 4 * 64),
+    Ask("an fp8 cache with 36 layers, 8 kv heads and head dim 96: how many bytes of KV cache per token?", "result", 2 * 36 * 8 * 96),
     Ask("kv cache per token of Llama-2-13B in bytes?", "result", 2 * 40 * 40 * 128 * 2),
 ])
 def kv_bytes_per_token(
     model: str = param("", max_length=200, words=["model"]), layers: int | None = param(None, **_LAYERS),
     kv_heads: int | None = param(None, **_KV), head_dim: int | None = param(None, **_DIM),
-    bits: float | None = param(None, **_BITS),
+    bits: float | None = param(None, **_BITS), dtype: WeightType | None = _CACHE_TYPE,
 ) -> float:
     """Bytes of KV cache per token: 2 * layers * kv_heads * head_dim * bytes, for a model by name or by its shape.
 
     The name may carry a data type (fp16, bf16, fp8, int4; 16 bits if none) and "GQA8", "MQA" or "MHA" to override the
-    number of key-value heads. Models with latent attention (DeepSeek) cache one latent vector per layer instead.
+    number of key-value heads; `bits` and `dtype` go before it. Models with latent attention (DeepSeek) cache one
+    latent vector per layer instead.
     """
-    width = bits / 8 if bits is not None else _named_bytes(model)
+    width = bits / 8 if bits is not None else WEIGHT_BITS[dtype] / 8 if dtype is not None else _named_bytes(model)
     if layers is not None and kv_heads is not None and head_dim is not None:
         return _whole(per_token(layers, kv_heads, head_dim, width * 8))
     if not model:
@@ -83,9 +86,11 @@ def kv_bytes_per_token(
 ])
 def kv_GB(context: int = param(**_CONTEXT), batch: int = param(1, **_BATCH), model: str = param("", max_length=200),
           layers: int | None = param(None, **_LAYERS), kv_heads: int | None = param(None, **_KV),
-          head_dim: int | None = param(None, **_DIM), bits: float | None = param(None, **_BITS)) -> float:
+          head_dim: int | None = param(None, **_DIM), bits: float | None = param(None, **_BITS),
+          dtype: WeightType | None = _CACHE_TYPE) -> float:
     """GB of KV cache of `batch` sequences of `context` tokens: it grows with both, the weights with neither."""
-    each = float(kv_bytes_per_token(model=model, layers=layers, kv_heads=kv_heads, head_dim=head_dim, bits=bits))
+    each = float(kv_bytes_per_token(model=model, layers=layers, kv_heads=kv_heads, head_dim=head_dim, bits=bits,
+                                    dtype=dtype))
     return each * context * batch / 1e9
 
 

@@ -16,7 +16,7 @@ class MemoryPlan(Params):
     params: float = param(7e9, ge=1e6, le=1e14, unit="parameters",
                           words=["parameters", "params", "model", "parameter model"])
     dp: int = param(1, ge=1, le=100_000, unit="GPUs",
-                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s"],
+                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s", "H100"],
                     help="data-parallel ranks; 1 shards nothing")
     tp: int = param(1, ge=1, le=1_024, unit="count", words=["tensor parallel", "tp", "tensor-parallel"])
     pp: int = param(1, ge=1, le=1_024, unit="stages", words=["pipeline stages", "pp", "pipeline parallel"])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.state_bytes import MOMENT_BYTES, STATE_BYTES, WEIGHT_BITS, Optimizer, Precision, WeightType
 
 _PARAMS_B: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "billion parameters",
                              "words": ["parameters", "params", "model", "billion", "model of"]}
-_DP: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "GPUs", "words": ["data parallel", "dp", "GPUs", "ranks"]}
+_DP: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "GPUs", "words": ["data parallel", "dp", "GPUs", "ranks", "cards", "A100s",
+                                                            "H100s", "H100"]}
 _K: dict[str, Any] = {"ge": 0.0, "le": 64.0, "unit": "bytes", "words": ["optimizer bytes", "bytes of optimizer state", "K"]}
 _STATE_BYTES: dict[str, Any] = {"ge": 4.0, "le": 68.0, "unit": "bytes",
                                 "words": ["bytes per parameter", "bytes/param", "bytes per param in all"]}
 _STAGE: dict[str, Any] = {"ge": 0, "le": 3, "unit": "stage", "words": ["ZeRO stage", "stage", "ZeRO"]}
 _GPU_GB: dict[str, Any] = {"gt": 0.0, "le": 100_000.0, "unit": "GB", "words": ["GPU memory", "card", "per GPU"]}
+_SCHEME: Any = param("FSDP", words=["scheme"], help="without a ZeRO stage: FSDP is stage 3, DDP 0")
 _OPTIMIZER: Any = param("adam", words=["optimizer"])
 _PRECISION: Any = param("mixed", words=["precision"])
+Scheme = Literal["FSDP", "DDP"]
 _TABLE = "ZeRO arXiv 1910.02054 table 1"
 
 
@@ -148,12 +151,14 @@ def comm_ratio(stage: int = param(3, **_STAGE)) -> float:
 ], asks=[
     Ask("communication per step of ZeRO stage 3 with 13B parameters on 16 GPUs, GB per GPU?", "result", 3 * 15 / 16 * 26),
     Ask("How many GB does each of 32 GPUs send per step when a 3B model trains with ZeRO stage 1?", "result", 2 * 31 / 32 * 6),
+    Ask("how much traffic per step does plain DDP cause on each of 4 gpus with 2 billion params, in GB?", "result", 6),
     Ask("zero 3, eight gpus, 1.5B params in bf16: gb that one gpu sends per step?", "result", 3 * 7 / 8 * 3),
 ])
-def comm_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage: int = param(**_STAGE),
-            bytes_per_element: float = param(2.0, gt=0.0, le=8.0, unit="bytes", words=["bytes per element"])) -> float:
+def comm_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage: int | None = param(None, **_STAGE),
+            bytes_per_element: float = param(2.0, gt=0.0, le=8.0, unit="bytes", words=["bytes per element"]),
+            scheme: Scheme = _SCHEME) -> float:
     """GB that each GPU sends a step with ring collectives: 2(n-1)/n model sizes up to stage 2, 3(n-1)/n at stage 3."""
-    return sum(_volumes(stage)) * (dp - 1) / dp * params_B * bytes_per_element
+    return sum(_volumes(_stage(stage, scheme))) * (dp - 1) / dp * params_B * bytes_per_element
 
 
 @formula("zero.comm_limit_GB", unit="GB",
@@ -170,13 +175,13 @@ def comm_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage:
 def comm_limit_GB(
     params_B: float | None = param(None, **_PARAMS_B),
     weights_GB: float | None = param(None, ge=0.0, le=1e6, unit="GB", words=["weights", "parameters take", "16-bit parameters"]),
-    stage: int = param(**_STAGE),
-    bytes_per_element: float = param(2.0, gt=0.0, le=8.0, unit="bytes", words=["bytes per element"]),
+    stage: int | None = param(None, **_STAGE),
+    bytes_per_element: float = param(2.0, gt=0.0, le=8.0, unit="bytes", words=["bytes per element"]), scheme: Scheme = _SCHEME,
 ) -> float:
     """GB that each of many GPUs sends a step: 2 model sizes up to stage 2, 3 at stage 3 (FSDP); (n-1)/n is taken as 1."""
     if params_B is None and weights_GB is None:
         raise ToolError("zero.comm_limit_GB needs params_B, or the weights in GB.")
-    return sum(_volumes(stage)) * (weights_GB if weights_GB is not None else float(params_B or 0) * bytes_per_element)
+    return sum(_volumes(_stage(stage, scheme))) * (weights_GB if weights_GB is not None else float(params_B or 0) * bytes_per_element)
 
 
 @formula("mem.bytes_per_param", unit="bytes/parameter", words=["bytes per parameter"], cases=[
@@ -267,6 +272,10 @@ def weights_GB(params_B: float = param(**_PARAMS_B),
 
 def _per_stage(dp: int, K: float) -> list[float]:
     return [4 + K, 4 + K / dp, 2 + (2 + K) / dp, (4 + K) / dp]
+
+
+def _stage(stage: int | None, scheme: str) -> int:
+    return stage if stage is not None else 3 if scheme == "FSDP" else 0
 
 
 def _volumes(stage: int) -> tuple[int, ...]:

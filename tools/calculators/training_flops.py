@@ -54,7 +54,8 @@ _PALM = {"tokens_per_s": 238300, "N": 540.35e9, "L": 118, "H": 48, "Q": 256, "T"
          "peak_TFLOPs": 275}
 
 
-@formula("flops.6ND", unit="FLOP", words=["training FLOPs", "training compute", "compute to train", "flops to train", "6ND"], cases=[
+@formula("flops.6ND", unit="FLOP", words=["training FLOPs", "training compute", "compute to train", "flops to train", "total to train",
+                                          "to pretrain", "to train", "6ND"], cases=[
     Case({"N": 175e9, "D": 300e9}, {"result": 3.15e23}, rel=1e-3, source="GPT-3 paper: 3.14e23, with 174.6e9"),
     Case({"N": 70e9, "D": 1.4e12}, {"result": 5.88e23}, rel=1e-3, source="Chinchilla; its paper's budget is 5.76e23"),
     Case({"N": 405e9, "D": 15.6e12}, {"result": 3.79e25}, rel=1e-3, source="Llama 3 paper: 3.8e25"),
@@ -146,7 +147,7 @@ def attention_share(s: int = param(**_T), h: int = param(**_HID)) -> float:
 def mfu(tokens_per_s: float = param(ge=0.0, le=1e15, unit="tokens/s",
                                     words=["tokens per second", "throughput", "tokens/s", "tokens a second"]),
         N: float = param(**_N), chips: int = param(1, ge=1, le=10_000_000, unit="GPUs",
-                                                   words=["chips", "GPUs", "A100s", "H100s", "cards"]),
+                                                   words=["chips", "GPUs", "A100s", "H100s", "H100", "cards"]),
         peak_TFLOPs: float | None = param(None, ge=0.01, le=1e6, unit="TFLOP/s", words=["peak"]),
         gpu: Gpu | None = param(None, words=["GPU type"]),
         L: int = param(0, **_L | {"ge": 0}),
@@ -251,7 +252,7 @@ def gpt_iteration(B: int = param(ge=1, le=10_000_000, unit="sequences", words=["
 ])
 def achieved_TFLOPs(
     tokens_per_s: float = param(ge=0.0, le=1e15, unit="tokens/s", words=["tokens per second"]), N: float = param(**_N),
-    chips: int = param(ge=1, le=10_000_000, unit="GPUs", words=["chips", "GPUs"]),
+    chips: int = param(ge=1, le=10_000_000, unit="GPUs", words=["chips", "GPUs", "cards", "A100s", "H100s", "H100"]),
 ) -> float:
     """Model TFLOP/s per chip from a measured throughput."""
     return 6 * N * tokens_per_s / chips / 1e12

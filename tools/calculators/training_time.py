@@ -13,7 +13,8 @@ DAY_S = 86_400
 
 _N: dict[str, Any] = {"ge": 1.0, "le": 1e16, "unit": "parameters", "words": ["parameters", "params", "model"]}
 _D: dict[str, Any] = {"ge": 1.0, "le": 1e18, "unit": "tokens", "words": ["tokens"]}
-_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"]}
+_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips", "A100s", "H100s",
+                                                            "H100", "cards"]}
 _PEAK: dict[str, Any] = {"ge": 0.01, "le": 1e6, "unit": "TFLOP/s", "words": ["peak", "TFLOP/s"]}
 _MFU: dict[str, Any] = {"ge": 0.001, "le": 1.0, "unit": "fraction", "words": ["MFU", "utilisation", "utilization"]}
 
@@ -148,7 +149,7 @@ class TrainingRun(Params):
     params: float = param(7e9, ge=1e5, le=1e15, unit="parameters", words=["parameters", "params", "model"])
     tokens: float = param(2e12, ge=1e6, le=1e17, unit="tokens", words=["tokens", "training tokens", "data"])
     gpus: int = param(1_024, ge=1, le=1_000_000, unit="GPUs",
-                      words=["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"])
+                      words=["GPUs", "accelerators", "chips", "A100s", "H100s", "H100", "cards"])
     gpu: Gpu = param("A100", words=["GPU type", "A100", "H100", "V100", "TPU"])
     peak_TFLOPs: float | None = param(None, ge=0.1, le=100_000.0, unit="TFLOP/s", words=["peak", "peak TFLOP/s"],
                                       help="dense peak per GPU; the data sheet's if not given")

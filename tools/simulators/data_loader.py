@@ -64,7 +64,7 @@ def idle_fraction(
 def read_GBps(
     samples_per_s: float = param(ge=0.0, le=1e9, unit="count", words=["samples per second", "images per second"]),
     sample_bytes: float = param(ge=0.0, le=1e12, unit="bytes", words=["sample", "image", "record"]),
-    gpus: int = param(1, ge=1, le=1_000_000, unit="GPUs", words=["GPUs"]),
+    gpus: int = param(1, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "cards", "accelerators"]),
 ) -> float:
     """GB/s that storage must deliver so that every GPU gets its samples."""
     return samples_per_s * sample_bytes * gpus / 1e9
