@@ -97,7 +97,7 @@ def selective(s: int = param(2048, **_S), h: int | None = param(None, **_H), a: 
     Case({"s": 2048, "h": 12288, "a": 96}, {"result": 80 / 114}, rel=1e-12, source="arXiv 2205.05198: 70%"),
     Case({"s": 2048, "h": 20480, "a": 128}, {"result": 64 / 98}, rel=1e-12, source="arXiv 2205.05198: 65%"),
 ], asks=[
-    Ask("what share of the activation memory does selective recomputation save with s = 8192, h = 8192 and a = 64?",
+    Ask("how much of the activations does selective recomputation spare us, as a share, with s = 8192, h = 8192 and a = 64?",
         "result", 320 / 354),
     Ask("Which fraction of the activations goes away with selective activation recompute at a sequence length of 1024, hidden size "
         "2048 and 16 heads?", "result", 40 / 74),

@@ -42,7 +42,7 @@ _GB: dict[str, Any] = {"ge": 0.0, "le": 1e6, "unit": "GB"}
     Case({"model": "DeepSeek-V3 bf16"}, {"result": 70272}, source="61*(512+64)*2: latent attention, arXiv 2412.19437"),
     Case({"layers": 32, "kv_heads": 8, "head_dim": 128}, {"result": 131072}, source="from the shape"),
 ], asks=[
-    Ask("KV cache per token with 40 layers, 40 KV heads and head dimension 128 in 16 bits?", "result", 2 * 40 * 40 * 128 * 2),
+    Ask("16-bit KV cache, 52 layers, 52 KV heads of head size 128: bytes per token?", "result", 2 * 52 * 52 * 128 * 2),
     Ask("How many bytes of KV cache does one token leave in a model with 60 layers, 4 key-value heads and head size 64 at 8 bits?",
         "result", 2 * 60 * 4 * 64),
     Ask("an fp8 cache with 36 layers, 8 kv heads and head dim 96: how many bytes of KV cache per token?", "result", 2 * 36 * 8 * 96),

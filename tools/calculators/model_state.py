@@ -162,13 +162,12 @@ def comm_GB(params_B: float = param(**_PARAMS_B), dp: int = param(**_DP), stage:
 
 
 @formula("zero.comm_limit_GB", unit="GB",
-         words=["large-cluster limit", "on many GPUs", "by the ZeRO paper's count", "sends per step", "moves per step"], cases=[
+         words=["limit of many GPUs", "large cluster", "on many GPUs", "sends per step", "moves per step"], cases=[
     Case({"params_B": 7.5, "stage": 3}, {"result": 45.0}, source="ZeRO section 7: 3 psi, 2 bytes each"),
     Case({"weights_GB": 15, "stage": 0}, {"result": 30.0}, source="ZeRO section 7: 2 psi"),
 ], asks=[
-    Ask("In the large-cluster limit, how many GB does each GPU send per step for 20B parameters under ZeRO-3?", "result", 120),
-    Ask("By the ZeRO paper's count, how many GB does one GPU move per step with 30 GB of 16-bit weights and ZeRO stage 1?",
-        "result", 60),
+    Ask("On very many GPUs, how many GB does each send per step for 20B parameters under ZeRO-3?", "result", 120),
+    Ask("our weights are 30 GB and we use ZeRO stage 1 on a large cluster: GB of traffic per step and GPU?", "result", 60),
     Ask("roughly how much traffic per step and gpu does zero stage 3 cause on many gpus, if the bf16 weights are 140 GB?",
         "result", 420),
 ])

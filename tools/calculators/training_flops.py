@@ -61,7 +61,7 @@ _PALM = {"tokens_per_s": 238300, "N": 540.35e9, "L": 118, "H": 48, "Q": 256, "T"
     Case({"N": 405e9, "D": 15.6e12}, {"result": 3.79e25}, rel=1e-3, source="Llama 3 paper: 3.8e25"),
     Case({"N": 70e9, "D": 1.4e12}, {"result": 5.76e23}, rel=1e-3, source="Chinchilla's printed budget", shown=True),
 ], asks=[
-    Ask("training FLOPs of a 7B model on 1T tokens?", "result", 6 * 7e9 * 1e12),
+    Ask("a 7B model reads 1T tokens during training: compute in FLOPs?", "result", 6 * 7e9 * 1e12),
     Ask("What compute in FLOPs does it take to train 30 billion parameters on 600 billion tokens?", "result", 6 * 30e9 * 600e9),
     Ask("i want to pretrain a 400M parameter model on 8B tokens. how many flops is that by the 6ND rule?", "result", 6 * 400e6 * 8e9),
 ])
