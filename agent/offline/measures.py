@@ -104,6 +104,8 @@ def _other(word: str) -> Measure | None:
         return Measure("s", seconds)
     if lowered in RATES:
         return Measure("count/s", 1 / 60 if lowered.endswith("pm") else 1.0)
+    if singular == "gig":
+        return Measure("bytes", 1e9)
     if singular in ERLANGS:
         return Measure("erlang", 1.0)
     if singular in MONEY:

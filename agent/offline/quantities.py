@@ -17,7 +17,9 @@ _LABELLED = (
 )
 LABELLED = frozenset(_LABELLED.split())
 """Nouns whose following number is mostly a name: "layer 7", "day 10"."""
-BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion)\b")
+BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion|tokens?|gpus?|[ah]100s?"
+                      r"|fsdp|ddp|zero-?\d?|lora|kv cache"
+                      r"|fp16|bf16|int8|quanti[sz]\w*)\b")
 COUNTED = re.compile(
     r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|images?|vectors?|documents?|keys?"
     r"|impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
@@ -40,7 +42,7 @@ _START = re.compile(rf"""(?ix)
     | p(?P<percentile>50|75|9\d|99\.9+|999)\b | (?P<percentile_th>\d{{1,2}}(?:\.\d+)?)(?:th|st|nd|rd)\s+percentile
     | (?P<ordinal>third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d{{1,3}}(?:st|nd|rd|th))\s+(?={_RANKED}\b)
     | (?P<clock>\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\.\d+)?)(?![\d:])
-    | (?P<ratio>{DIGITS}\s?:\s?{DIGITS})(?![\w:])
+    | (?<![A-Za-z]-)(?P<ratio>{DIGITS}\s?:\s?{DIGITS})(?![\w:])
     | (?P<power>(?:{DIGITS}\s?[x×*·]\s?)?\d+(?:\.\d+)?\s?(?:\^|\*\*)\s?-?\d+)(?![\w^*])
     | (?P<money>(?:us)?[$€£]\s?{DIGITS})
     | (?P<part>(?:(?:an?|one)\s+)?half\b|two\shalves\b
@@ -54,7 +56,7 @@ _START = re.compile(rf"""(?ix)
 _TAIL = re.compile(r"[\s-]{0,3}([A-Za-zµμ%×]+)(?![\w(])(?:\s?/\s?([A-Za-z]+)\b)?")
 _PER = re.compile(rf"(?i)\s*(?:/\s*|\s(?:per|an?|each|every)\s+(?:single\s+)?|-per-)({_TIME}|[smhd])(?![\w-])")
 _BETWEEN = re.compile(
-    r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|must|can|do"
+    r"(?i)\s+(?!(?:and|or|with|at|of|in|for|is|are|was|were|that|to|the|from|by|on|per|each|every|an?|over|within|during|after|before|until|must|can|do"
     r"|does|if|how|what|which)\b)([A-Za-z][\w-]*)")
 _DAILY = re.compile(r"(?i)(?:\s+[a-z]+)?\s+(?P<how>daily|hourly)\b(?!\s+(?:active|users?|visitors?|customers?))"
                     r"|\s*/\s*(?P<slash>day|d|h|hour)\b")

@@ -17,6 +17,7 @@ from agent.offline.wishes import idle
 
 MONTHLY = re.compile(r"(?i)\s*(?:monthly|registered|total|known)\b[^.;]{0,30}\b(?:users|people|customers|members)\b")
 OF_THEM = re.compile(r"(?i)\s*of (?:them|these|those|whom|which)\b[^.;]{0,40}\b(?:day|daily)\b")
+AGAIN = re.compile(r"(?: [a-z]+){0,2}\s*[(=]\s*(?:i\.?e\.?,?|or|so|exactly)?\s*")
 TARGET = re.compile(r"(?i)\btarget (?:is |of |= ?|: ?|at )?$")
 LEVEL = re.compile(r"(?i)\b(?:slo|sla|slas|slos|availability|uptime)\b\W*(?:\w+\W+){0,2}$")
 STOP = re.compile(r"(?<!\d)[,.:]|[,.:](?!\d)|[;?!()\n]")
@@ -149,10 +150,20 @@ class Reading:
 
 
 def _once(text: str, quantities: list[Quantity]) -> list[Quantity]:
-    """Without what only says the number before it again: the 800,000 of "800 KB (800,000 bytes)"."""
-    return [quantity for before, quantity in zip([None, *quantities], quantities, strict=False)
-            if before is None or (before.unit, before.value) != (quantity.unit, quantity.value)
-            or re.fullmatch(r"\s*[(=]\s*(?:i\.?e\.?,?|or|so)?\s*", text[before.end: quantity.start]) is None]
+    """Without what only says the number before it again: the 800,000 of "800 KB (800,000 bytes)". Of "8k tokens (8192)" the exact
+    one stays."""
+    out: list[Quantity] = []
+    for quantity in quantities:
+        before = out[-1] if out else None
+        if before is None or before.unit != quantity.unit or not AGAIN.fullmatch(text[before.end: quantity.start]):
+            out.append(quantity)
+        elif before.value != quantity.value:
+            near = 0.94 < quantity.value / before.value < 1.06 if before.value and not quantity.weak else False
+            if near:
+                out[-1] = replace(before, value=quantity.value, number=quantity.number)
+            else:
+                out.append(quantity)
+    return out
 
 
 def _levels(text: str, quantities: list[Quantity]) -> list[Quantity]:

@@ -18,7 +18,7 @@ IMPERATIVE = re.compile(
     r"|visuali[sz]e|run (?!into|out|on\b)|show me (?:a|the) (?:plot|simulation|curve))\b")
 OPEN = re.compile(
     r"(?i)\b(?:options|going on|called|going wrong|happening"
-    r"|what (?:can|could|should|must|do|did) (?:we|i|one|you|the)\b(?! (?:tell|answer|say|report|write|put))"
+    r"|what (?:(?:can|could|should|must) (?:we|i|one|you|the)|(?:do|did) (?:we|i|one|you))\b(?! (?:tell|answer|say|report|write|put))"
     r"|what to do|better|help)\b"
     r"|\bwhich (?:algorithm|tool|method|technique|approach|pattern)\b")
 """A question for advice or a name, whatever numbers it tells."""

@@ -68,6 +68,11 @@ def overshoot(micro: NumberRows = _MICRO) -> float:
         "the whole batch?", "true_mean", 1400 / 550),
     Ask("Micro-batch 1 has 300 tokens, mean loss 2.0; micro-batch 2 has 100 tokens, mean loss 4.0. What is the right mean loss over "
         "all tokens?", "true_mean", 2.5),
+    Ask("token-weighted loss for mean losses 4, 2 and 3 with token counts 100, 300 and 200?", "true_mean", 1600 / 600),
+    Ask("Two micro-batches have mean losses [1.5, 4.0] and tokens [900, 100]. What is the loss weighted by tokens?",
+        "true_mean", 1.75),
+    Ask("losses = 2, 6; tokens = 3000, 1000. what loss does the mean of means report in place of the token-weighted loss?",
+        "mean_of_means", 4),
 ])
 def token_weighted(
     losses: Numbers = told(param(min_length=1, max_length=100_000, words=["losses", "mean losses"]), EACH_BATCH, find_losses),
@@ -82,28 +87,55 @@ def token_weighted(
     return {"true_mean": true, "mean_of_means": naive, "ratio": naive / true if true else None}
 
 
-@formula("accum.effective_batch", unit="sequences", words=["effective batch", "effective batch size", "total batch"], cases=[
+@formula("accum.effective_batch", unit="sequences", words=["effective batch", "effective batch size", "total batch", "batch really",
+                                                           "samples per update", "sequences per update"], cases=[
     Case({"micro_batch": 4, "accumulation": 8, "dp": 16}, {"result": 512}, source="arithmetic"),
+], asks=[
+    Ask("6 samples per gpu, 4 accumulation steps, 10 GPUs: effective batch?", "result", 6 * 4 * 10),
+    Ask("Eight GPUs each process a micro-batch of 2 sequences and we accumulate over 64 steps. What is the total batch?",
+        "result", 8 * 2 * 64),
+    Ask("my card only fits 3 samples, so i add up the gradients of 20 rounds before each update. how big is the batch really?",
+        "result", 3 * 20),
+    Ask("we accumulate 5 micro-batches of 7 samples on every one of 12 GPUs. how many samples per update?", "result", 5 * 7 * 12),
 ])
-def effective_batch(micro_batch: int = param(**_BATCH, words=["micro-batch"]),
-                    accumulation: int = param(**_COUNT, words=["accumulation steps", "accumulate", "accumulating over"]),
-                    dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
+def effective_batch(micro_batch: int = param(**_BATCH, words=["micro-batch", "per GPU", "fits", "each GPU", "small batches of",
+                                                            "batches of"]),
+                    accumulation: int = param(**_COUNT, words=["accumulation steps", "accumulate", "accumulating over",
+                                                            "accumulate over", "rounds", "gradients over"]),
+                    dp: int = param(1, **_COUNT, words=["data parallel", "GPUs", "cards", "ranks", "devices"])) -> int:
     """Sequences behind one optimizer step: micro-batch times accumulation steps times data-parallel ranks."""
     return micro_batch * accumulation * dp
 
 
-@formula("accum.steps", unit="count", words=["accumulation steps", "how many accumulation steps"], cases=[
+@formula("accum.steps", unit="count", words=["accumulation steps", "how many accumulation steps", "how often to accumulate"], cases=[
     Case({"global_batch": 1024, "micro_batch": 4, "dp": 16}, {"result": 16}, source="arithmetic"),
+], asks=[
+    Ask("accumulation steps for a global batch of 512 with micro-batch 2 on 16 GPUs?", "result", 512 / (2 * 16)),
+    Ask("We want an effective batch of 1,200 samples, each of our 10 cards fits 5 at a time. How many accumulation steps is that?",
+        "result", 1200 / (10 * 5)),
+    Ask("the paper trains with a batch size of 256 but only 8 images fit on my single gpu. over how many batches do i accumulate "
+        "the gradients?", "result", 256 / 8),
+    Ask("global batch 4k, 32 sequences per GPU, 25 gpus: how often do I have to accumulate?", "result", 5),
 ])
-def accumulation_steps(global_batch: int = param(**_BATCH, words=["global batch", "total batch", "effective batch", "batch size of"]),
-                       micro_batch: int = param(**_BATCH, words=["micro-batch", "per GPU", "fits at a time", "at a time"]),
-                       dp: int = param(1, **_COUNT, words=["data parallel", "GPUs"])) -> int:
+def accumulation_steps(global_batch: int = param(**_BATCH, words=["global batch", "total batch", "effective batch", "target batch",
+                                                            "batch size of", "sequences per update"]),
+                       micro_batch: int = param(**_BATCH, words=["micro-batch", "per GPU", "fits at a time", "at a time", "at once",
+                                                            "fit on"]),
+                       dp: int = param(1, **_COUNT, words=["data parallel", "GPUs", "cards", "ranks", "devices"])) -> int:
     """Accumulation steps for a global batch, rounded up."""
+    if global_batch < micro_batch:
+        raise ToolError(f"accum.steps: a global batch of {global_batch} is smaller than a micro-batch of {micro_batch}; give the "
+                        "batch of all accumulation steps and GPUs together.")
     return math.ceil(global_batch / (micro_batch * dp))
 
 
-@formula("accum.tokens_per_step", unit="tokens", words=["tokens per step", "tokens per update"], cases=[
+@formula("accum.tokens_per_step", unit="tokens", words=["tokens per step", "tokens per update", "tokens per optimizer step",
+                                                        "tokens in a batch"], cases=[
     Case({"global_batch": 1024, "s": 4096}, {"result": 4194304}, source="arithmetic"),
+], asks=[
+    Ask("tokens per step with a global batch of 512 and sequence length 2048?", "result", 512 * 2048),
+    Ask("How many tokens does one update see if 960 sequences of 4,096 tokens each make up the global batch?", "result", 960 * 4096),
+    Ask("we feed the model 1,024 documents of 1,500 tokens before each optimizer step. tokens per update?", "result", 1024 * 1500),
 ])
 def tokens_per_step(global_batch: int = param(**_BATCH, words=["global batch"]),
                     s: int = param(ge=1, le=100_000_000, unit="tokens", words=["sequence length"])) -> int:
@@ -132,8 +164,7 @@ class Accumulation(Params):
 
 
 @tool("gradient-accumulation", group="E",
-      words=["gradient accumulation", "effective batch", "global batch", "micro-batch", "mean of means",
-             "loss normalisation"],
+      words=["gradient accumulation", "effective batch", "global batch", "micro-batch", "mean of means", "loss normalisation"],
       example={"tokens": [3, 1], "losses": [2, 10]},
       cases=[Case({"tokens": [3, 1], "losses": [2, 10]}, {"true_mean": 4.0, "mean_of_means": 6.0}, source="arithmetic"),
              Case({"micro_batch": 2, "accumulation": 16, "dp": 64}, {"effective_batch": 2048}, source="arithmetic")],

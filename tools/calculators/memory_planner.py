@@ -8,7 +8,7 @@ from typing import Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 from tools.calculators.activations import Recompute, layer_bytes
-from tools.calculators.model_state import STATE_BYTES, Precision, sharded_bytes
+from tools.calculators.state_bytes import STATE_BYTES, Precision, sharded_bytes
 from tools.calculators.transformer_shape import usual_shape
 
 STAGES = ("0 (DDP)", "1", "2", "3 (FSDP)")
@@ -18,7 +18,7 @@ class MemoryPlan(Params):
     params: float = param(7e9, ge=1e6, le=1e14, unit="parameters",
                           words=["parameters", "params", "model", "parameter model"])
     dp: int = param(1, ge=1, le=100_000, unit="GPUs",
-                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s"],
+                    words=["GPUs", "data parallel", "dp", "data-parallel", "ranks", "cards", "A100s", "H100s", "H100"],
                     help="data-parallel ranks; 1 shards nothing")
     tp: int = param(1, ge=1, le=1_024, unit="count", words=["tensor parallel", "tp", "tensor-parallel"])
     pp: int = param(1, ge=1, le=1_024, unit="stages", words=["pipeline stages", "pp", "pipeline parallel"])
@@ -31,7 +31,7 @@ class MemoryPlan(Params):
                                    help="replaces the scheme: 0 is DDP, 3 is FSDP full sharding")
     precision: Precision = param("mixed", words=["precision", "mixed precision", "fp32", "bf16"])
     seq_len: int = param(4_096, ge=1, le=10_000_000, unit="tokens",
-                         words=["sequence length", "sequence", "context", "tokens"])
+                         words=["sequence length", "sequence", "seq", "context", "tokens"])
     micro_batch: int = param(1, ge=1, le=65_536, unit="samples",
                              words=["micro-batch", "batch size", "batch", "per GPU batch"])
     microbatches: int = param(8, ge=1, le=100_000, unit="count", words=["microbatches per step", "accumulation steps"])
@@ -42,8 +42,7 @@ class MemoryPlan(Params):
     vocab: int = param(32_000, ge=0, le=10_000_000, unit="count", words=["vocabulary", "vocab"],
                        help="0 leaves out the logits")
     sequence_parallel: bool = param(False, words=["sequence parallel", "sequence parallelism"])
-    recompute: Recompute = param("selective", words=["recompute", "recomputation", "activation checkpointing",
-                                                     "checkpointing"],
+    recompute: Recompute = param("selective", words=["recompute", "recomputation", "activation checkpointing", "checkpointing"],
                                  help="selective also stands for FlashAttention, which stores no attention scores")
     gpu_memory_GB: float = param(80.0, ge=1.0, le=10_000.0, unit="GB",
                                  words=["GPU memory", "card", "per GPU", "GB GPU", "GPU"])

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-from tools.base import Case, formula, param
+from tools.base import Ask, Case, formula, param
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def next_scale(scale: float, good_steps: int, overflow: bool, growth: float, bac
 
 
 _FP16: Any = param("fp16", words=["format", "dtype", "precision"])
-_VALUE: dict[str, Any] = {"ge": -1e38, "le": 1e38, "unit": "count", "words": ["value", "gradient"]}
+_VALUE: dict[str, Any] = {"ge": -1e38, "le": 1e38, "unit": "count", "words": ["value", "gradient", "remains of", "value of", "number"]}
 _SCALE: dict[str, Any] = {"ge": 1e-30, "le": 1e30, "unit": "count", "words": ["scale", "loss scale"]}
 
 
@@ -89,6 +89,10 @@ _SCALE: dict[str, Any] = {"ge": 1e-30, "le": 1e30, "unit": "count", "words": ["s
                              "epsilon": 0.0078125},
          rel=1e-4, source="bfloat16: fp32's exponent, 7 bits of mantissa"),
     Case({"dtype": "fp8_e4m3"}, {"max": 448.0, "min_subnormal": 0.001953125}, source="arXiv 2209.05433"),
+], asks=[
+    Ask("What is the largest number that fp16 can represent?", "max", 65504),
+    Ask("what is the biggest number that bf16 can represent?", "max", 3.3895e38),
+    Ask("which number is the maximum value that fp8_e4m3 can represent?", "max", 448),
 ])
 def number_range(dtype: Dtype = _FP16) -> dict[str, float]:
     """Largest, smallest normal and smallest subnormal value of a format, and the gap after 1 (epsilon)."""
@@ -97,9 +101,12 @@ def number_range(dtype: Dtype = _FP16) -> dict[str, float]:
             "epsilon": math.ldexp(1.0, -form.mantissa)}
 
 
-@formula("precision.min_subnormal", words=["smallest positive number", "smallest number"], cases=[
+@formula("precision.min_subnormal", words=["smallest positive number", "smallest number", "smallest number above zero"], cases=[
     Case({"dtype": "fp16"}, {"result": 5.96e-8}, rel=1e-3, source="2^-24"),
     Case({"dtype": "fp32"}, {"result": 1.4013e-45}, rel=1e-4, source="2^-149"),
+], asks=[
+    Ask("what is the smallest number above zero in bf16?", "result", 2.0**-133),
+    Ask("what is the smallest number that fp16 can represent above zero?", "result", 2.0**-24),
 ])
 def min_subnormal(dtype: Dtype = _FP16) -> float:
     """The smallest positive value; anything below half of it becomes zero."""
@@ -112,6 +119,10 @@ def min_subnormal(dtype: Dtype = _FP16) -> float:
          source="scaled, then unscaled"),
     Case({"value": 1e-8, "dtype": "bf16"}, {"result": 1.0012e-8}, rel=1e-3,
          source="bf16 has the range, not the digits"),
+], asks=[
+    Ask("what remains of 1e-8 stored in fp16?", "result", 0.0),
+    Ask("I multiply a value of 3e-9 by a loss scale of 65536 and cast it to fp16. What remains of it after unscaling?",
+        "result", 3e-9),
 ])
 def cast(value: float = param(**_VALUE), dtype: Dtype = _FP16, scale: float = param(1.0, **_SCALE)) -> float | None:
     """What remains of a value multiplied by a scale, stored in a format and divided again; None if it overflows."""
@@ -119,9 +130,16 @@ def cast(value: float = param(**_VALUE), dtype: Dtype = _FP16, scale: float = pa
     return None if math.isinf(kept) else kept / scale
 
 
-@formula("precision.loss_scale_bounds", words=["loss scale range", "which loss scale", "largest loss scale"], cases=[
+@formula("precision.loss_scale_bounds", words=["loss scale range", "which loss scale", "largest loss scale", "smallest loss scale"],
+         cases=[
     Case({"smallest_gradient": 1e-8, "largest_gradient": 0.1}, {"lowest": 5.9605, "highest": 655040.0}, rel=1e-4,
          source="2^-24/1e-8; 65504/0.1"),
+], asks=[
+    Ask("largest loss scale in fp16 for a smallest gradient of 1e-9 and a largest gradient of 0.5?", "highest", 65504 / 0.5),
+    Ask("My gradients lie between a smallest of 4e-10 and a largest of 2. Which loss scale do I need at least in fp16?", "lowest",
+        2.0**-24 / 4e-10),
+    Ask("which loss scale is the largest that doesn't overflow fp16 when the largest gradient is 16 and the smallest gradient 1e-8?",
+        "result", 4094),
 ])
 def loss_scale_bounds(
     smallest_gradient: float = param(ge=1e-30, le=1e6, unit="count", words=["smallest gradient", "smallest"]),
@@ -132,8 +150,11 @@ def loss_scale_bounds(
     return {"lowest": smallest(dtype) / smallest_gradient, "highest": FORMATS[dtype].largest / largest_gradient}
 
 
-@formula("precision.bytes", unit="bytes", words=["bytes per value", "bytes of a number"],
-         cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")])
+@formula("precision.bytes", unit="bytes", words=["bytes per value", "bytes of a number", "bytes does a number"],
+         cases=[Case({"dtype": "bf16"}, {"result": 2.0}, source="16 bits")], asks=[
+    Ask("How many bytes does a number stored in bf16 take?", "result", 2),
+    Ask("How many bytes does a number stored as fp32 take?", "result", 4),
+])
 def storage_bytes(dtype: Dtype = _FP16) -> float:
     """Bytes of one stored value; tf32 is a compute format and is stored as fp32."""
     return 4.0 if dtype == "tf32" else FORMATS[dtype].bits / 8
@@ -161,6 +182,10 @@ def trace(overflow: list[bool] = param(max_length=100_000, words=["overflow", "i
 @formula("scaler.skipped", unit="steps", words=["skipped steps", "steps skipped", "scaler skips"], cases=[
     Case({"largest_gradient": 8, "init_scale": 65536}, {"result": 4},
          source="65536*8 / 2^4 = 32768 fits, /2^3 doesn't"),
+], asks=[
+    Ask("how many steps does the scaler skip at first with a largest gradient of 20 and a loss scale of 65536?", "result", 5),
+    Ask("The GradScaler starts at a scale of 1,048,576 and my largest gradient is 1. How many skipped steps until it fits fp16?",
+        "result", 5),
 ])
 def skipped(largest_gradient: float = param(ge=0.0, le=1e30, unit="count", words=["largest gradient"]),
             init_scale: float = param(65536.0, **_SCALE),

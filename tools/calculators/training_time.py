@@ -13,15 +13,23 @@ DAY_S = 86_400
 
 _N: dict[str, Any] = {"ge": 1.0, "le": 1e16, "unit": "parameters", "words": ["parameters", "params", "model"]}
 _D: dict[str, Any] = {"ge": 1.0, "le": 1e18, "unit": "tokens", "words": ["tokens"]}
-_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"]}
+_GPUS: dict[str, Any] = {"ge": 1, "le": 10_000_000, "unit": "GPUs", "words": ["GPUs", "accelerators", "chips", "A100s", "H100s",
+                                                            "H100", "cards"]}
 _PEAK: dict[str, Any] = {"ge": 0.01, "le": 1e6, "unit": "TFLOP/s", "words": ["peak", "TFLOP/s"]}
 _MFU: dict[str, Any] = {"ge": 0.001, "le": 1.0, "unit": "fraction", "words": ["MFU", "utilisation", "utilization"]}
 
 
-@formula("traintime.days", unit="days", words=["training days"], cases=[
+@formula("traintime.days", unit="days", words=["training days", "with full recomputation", "recompute all activations"], cases=[
     Case({"P": 175e9, "T": 300e9, "n": 1024, "X": 140e12}, {"result": 33.9}, abs=0.1,
          source="Megatron 2104.04473: 34 days"),
     Case({"P": 1008e9, "T": 450e9, "n": 3072, "X": 163e12}, {"result": 83.9}, abs=0.1, source="Megatron: 84 days"),
+], asks=[
+    Ask("training days with full recomputation: 20B parameters, 500B tokens, 256 GPUs at 130 TFLOP/s achieved per GPU?",
+        "result", 8 * 20e9 * 500e9 / (256 * 130e12) / 86400),
+    Ask("We recompute all activations and reach 150 TFLOP/s per GPU on 512 GPUs. Days for 100B parameters and 300B tokens?",
+        "result", 8 * 100e9 * 300e9 / (512 * 150e12) / 86400),
+    Ask("how many training days with full recomputation for 175B parameters and 300B tokens on 2,048 GPUs that achieve 150 TFLOP/s "
+        "each?", "result", 8 * 175e9 * 300e9 / (2048 * 150e12) / 86400),
 ])
 def days(
     P: float = param(**_N), T: float = param(**_D), n: int = param(**_GPUS),
@@ -37,6 +45,13 @@ def days(
 @formula("traintime.days_6ND", unit="days", words=["days to train"], cases=[
     Case({"N": 7e9, "D": 1e12, "gpus": 256, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 15.2155}, rel=1e-4,
          source="arithmetic"),
+], asks=[
+    Ask("days to train 13B parameters on 1T tokens with 512 GPUs, 312 TFLOP/s peak and MFU 0.45?",
+        "result", 6 * 13e9 * 1e12 / (512 * 312e12 * 0.45) / 86400),
+    Ask("64 GPUs with a peak of 989 TFLOP/s reach 38% MFU. How many days does a 3B model with 600B tokens take?",
+        "result", 6 * 3e9 * 600e9 / (64 * 989e12 * 0.38) / 86400),
+    Ask("days to train a 1B model on 200B tokens with 16 GPUs of 165 TFLOP/s peak at an MFU of 0.3?",
+        "result", 6 * 1e9 * 200e9 / (16 * 165e12 * 0.3) / 86400),
 ])
 def days_6nd(N: float = param(**_N), D: float = param(**_D), gpus: int = param(**_GPUS),
              peak_TFLOPs: float = param(**_PEAK), mfu: float = param(**_MFU)) -> float:
@@ -48,6 +63,13 @@ def days_6nd(N: float = param(**_N), D: float = param(**_D), gpus: int = param(*
     Case({"N": 7e9, "D": 2e12, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 186965.81}, rel=1e-6, source="arithmetic"),
     Case({"N": 7e9, "D": 2e12, "peak_TFLOPs": 312, "mfu": 0.4}, {"result": 184320}, source="Llama 2 7B, as published",
          shown=True),
+], asks=[
+    Ask("GPU-hours for 3B parameters on 300B tokens at 312 TFLOP/s peak and 40% MFU?",
+        "result", 6 * 3e9 * 300e9 / (312e12 * 0.4) / 3600),
+    Ask("How many GPU-hours does it take to train 30B params on 1.5T tokens if the peak is 989 TFLOP/s and the MFU 42%?",
+        "result", 6 * 30e9 * 1.5e12 / (989e12 * 0.42) / 3600),
+    Ask("gpu-hours for a 1.5B model and 90B tokens with a peak of 165 TFLOP/s, utilisation 36%?",
+        "result", 6 * 1.5e9 * 90e9 / (165e12 * 0.36) / 3600),
 ])
 def gpu_hours(N: float = param(**_N), D: float = param(**_D), peak_TFLOPs: float = param(**_PEAK),
               mfu: float = param(**_MFU)) -> float:
@@ -58,8 +80,11 @@ def gpu_hours(N: float = param(**_N), D: float = param(**_D), peak_TFLOPs: float
 @formula("traintime.cost_usd", unit="USD",
          words=["rent GPUs", "renting GPUs", "bill", "GPU bill", "rental", "cost of the cluster", "costs to run"], cases=[
     Case({"gpus": 1024, "days": 33.9, "usd_per_gpu_hour": 2}, {"result": 1666252.8}, rel=1e-9, source="arithmetic"),
-], asks=[Ask("We rent 64 GPUs for ten days at $3 per GPU-hour. What is the bill?", "result", 64 * 240 * 3),
-         Ask("512 H100s for three weeks, $2.50 an hour each: how much does it cost?", "result", 512 * 21 * 24 * 2.5)])
+], asks=[
+    Ask("We rent 64 GPUs for ten days at $3 per GPU-hour. What is the bill?", "result", 64 * 240 * 3),
+    Ask("512 H100s for three weeks, $2.50 an hour each: how much does it cost?", "result", 512 * 21 * 24 * 2.5),
+    Ask("the boss wants 200 gpus for 45 days, they cost $1.80 per gpu-hour. what's the bill?", "result", 200 * 45 * 24 * 1.8),
+])
 def cost_usd(gpus: int = param(**_GPUS), days: float = param(ge=0.0, le=1e6, unit="days", words=["days", "for"]),
              usd_per_gpu_hour: float = param(ge=0.0, le=1e4, unit="USD",
                                              words=["per GPU-hour", "price", "an hour", "hourly", "dollars"])) -> float:
@@ -71,7 +96,13 @@ def cost_usd(gpus: int = param(**_GPUS), days: float = param(ge=0.0, le=1e6, uni
          words=["how many GPUs", "fewest GPUs", "GPUs needed", "finish within", "deadline"], cases=[
     Case({"N": 70e9, "D": 2e12, "days": 30, "peak_TFLOPs": 989.4, "mfu": 0.4}, {"result": 819}, source="arithmetic"),
     Case({"N": 70e9, "D": 2e12, "days": 30, "gpu": "H100", "mfu": 0.4}, {"result": 819}, source="arithmetic"),
-], asks=[Ask("How many A100s do I need to train 13B parameters on 1T tokens in 30 days at 40% MFU?", "result", 242)])
+], asks=[
+    Ask("How many A100s do I need to train 13B parameters on 1T tokens in 30 days at 40% MFU?", "result", 242),
+    Ask("fewest GPUs to train 3B parameters on 200B tokens within 10 days at 35% MFU and 312 TFLOP/s peak?",
+        "result", math.ceil(6 * 3e9 * 200e9 / (10 * 86400 * 312e12 * 0.35))),
+    Ask("deadline in two weeks! 1B params, 100B tokens, H100s at 30% MFU. how many gpus do i need?",
+        "result", math.ceil(6e9 * 100e9 / (14 * 86400 * 989.4e12 * 0.3))),
+])
 def gpus_needed(N: float = param(**_N), D: float = param(**_D),
                 days: float = param(ge=0.01, le=1e6, unit="days", words=["days", "deadline", "within", "finish in"]),
                 peak_TFLOPs: float | None = param(None, **_PEAK), gpu: Gpu | None = param(None, words=["GPU type"]),
@@ -82,6 +113,13 @@ def gpus_needed(N: float = param(**_N), D: float = param(**_D),
 
 @formula("traintime.tokens_per_s", unit="tokens/s", words=["tokens per second", "training throughput"], cases=[
     Case({"N": 7e9, "gpus": 8, "peak_TFLOPs": 312, "mfu": 0.5}, {"result": 29714.2857}, rel=1e-8, source="arithmetic"),
+], asks=[
+    Ask("training throughput in tokens per second: 13B parameters, 64 GPUs, 312 TFLOP/s peak, MFU 45%?",
+        "result", 64 * 312e12 * 0.45 / (6 * 13e9)),
+    Ask("How many tokens per second do 128 GPUs with 989 TFLOP/s peak process at 40% MFU for a model of 70B parameters?",
+        "result", 128 * 989e12 * 0.4 / (6 * 70e9)),
+    Ask("i have 8 gpus with a peak of 125 TFLOP/s, mfu 0.3 and a 1.3B model. how many tokens per second will the training eat?",
+        "result", 8 * 125e12 * 0.3 / (6 * 1.3e9)),
 ])
 def tokens_per_s(N: float = param(**_N), gpus: int = param(**_GPUS), peak_TFLOPs: float = param(**_PEAK),
                  mfu: float = param(**_MFU)) -> float:
@@ -89,8 +127,14 @@ def tokens_per_s(N: float = param(**_N), gpus: int = param(**_GPUS), peak_TFLOPs
     return gpus * peak_TFLOPs * 1e12 * mfu / (6 * N)
 
 
-@formula("traintime.energy_MWh", unit="MWh", words=["energy", "electricity", "power consumption"], cases=[
+@formula("traintime.energy_MWh", unit="MWh", words=["energy", "electricity", "power consumption", "MWh"], cases=[
     Case({"gpus": 1024, "watts": 400, "days": 34, "pue": 1.1}, {"result": 367.656}, rel=1e-5, source="arithmetic"),
+], asks=[
+    Ask("energy of 256 GPUs at 500 W for 20 days with a PUE of 1.2, in MWh?", "result", 256 * 500 * 20 * 24 * 1.2 / 1e6),
+    Ask("How much electricity in MWh do 2,000 GPUs of 700 watts use in 30 days at PUE 1.1?",
+        "result", 2000 * 700 * 30 * 24 * 1.1 / 1e6),
+    Ask("we train for two weeks on 64 cards that draw 0.4 kW each, pue 1.3. how many MWh go up in smoke?",
+        "result", 64 * 400 * 14 * 24 * 1.3 / 1e6),
 ])
 def energy_MWh(
     gpus: int = param(**_GPUS), watts: float = param(ge=1.0, le=1e5, unit="W", words=["watts", "power"]),
@@ -105,13 +149,14 @@ class TrainingRun(Params):
     params: float = param(7e9, ge=1e5, le=1e15, unit="parameters", words=["parameters", "params", "model"])
     tokens: float = param(2e12, ge=1e6, le=1e17, unit="tokens", words=["tokens", "training tokens", "data"])
     gpus: int = param(1_024, ge=1, le=1_000_000, unit="GPUs",
-                      words=["GPUs", "accelerators", "chips", "A100s", "H100s", "cards"])
+                      words=["GPUs", "accelerators", "chips", "A100s", "H100s", "H100", "cards"])
     gpu: Gpu = param("A100", words=["GPU type", "A100", "H100", "V100", "TPU"])
     peak_TFLOPs: float | None = param(None, ge=0.1, le=100_000.0, unit="TFLOP/s", words=["peak", "peak TFLOP/s"],
                                       help="dense peak per GPU; the data sheet's if not given")
     mfu: float = param(0.4, ge=0.001, le=1.0, unit="fraction", words=["MFU", "utilisation", "utilization"])
     achieved_TFLOPs: float | None = param(None, ge=0.1, le=100_000.0, unit="TFLOP/s",
-                                          words=["achieved", "reach", "sustained", "achieving", "TFLOP/s each", "getting", "doing", "each"],
+                                          words=["achieved", "reach", "sustained", "achieving", "TFLOP/s each", "getting", "doing",
+                                                 "each"],
                                           help="executed FLOP/s per GPU, recomputation included; replaces the MFU")
     flops_per_parameter: float | None = param(None, ge=1.0, le=1_000.0, unit="FLOP",
                                               words=["FLOPs per parameter", "per parameter per token", "per param per token",
@@ -127,8 +172,7 @@ class TrainingRun(Params):
 
 
 @tool("training-cost", group="E",
-      words=["train a model", "training take", "training cost", "FLOPs", "MFU", "HFU", "GPU-hours", "GPU hours",
-             "days to train",
+      words=["train a model", "training take", "training cost", "FLOPs", "MFU", "HFU", "GPU-hours", "GPU hours", "days to train",
              "how many days", "6ND"],
       example={"params": 175e9, "tokens": 300e9, "gpus": 1024, "gpu": "A100", "achieved_TFLOPs": 140,
                "recompute": "full"},

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tools.base import Case, ToolError, formula, param
+from tools.base import Ask, Case, ToolError, formula, param
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,17 @@ _HEADS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["hea
 _KV_HEADS: dict[str, Any] = {"ge": 1, "le": 10_000, "unit": "heads", "words": ["kv heads", "key-value heads", "groups"]}
 
 
-@formula("params.gpt_B", unit="billion parameters", words=["GPT parameter count"], cases=[
+@formula("params.gpt_B", unit="billion parameters", words=["GPT parameter count", "parameters has a GPT", "billion parameters"], cases=[
     Case({"l": 96, "h": 12288, "V": 51200, "s": 2048}, {"result": 174.6}, abs=0.05, source="Megatron 2104.04473 eq. 2"),
     Case({"l": 128, "h": 25600, "V": 51200, "s": 2048}, {"result": 1008.0}, abs=0.5,
          source="Megatron 2104.04473 table 1: 1008.0"),
+], asks=[
+    Ask("GPT parameter count with 48 layers, hidden 6144, vocabulary 51,200 and sequence length 2048, in billions?",
+        "result", (12 * 48 * 6144**2 + 13 * 48 * 6144 + (51200 + 2048) * 6144) / 1e9),
+    Ask("How many billion parameters has a GPT of 32 layers, width 4096, vocab 50257 and context 2048?",
+        "result", (12 * 32 * 4096**2 + 13 * 32 * 4096 + (50257 + 2048) * 4096) / 1e9),
+    Ask("my gpt is 12 layers deep with hidden 768, a vocabulary of 50k and a context of 1024. how many billion parameters is it?",
+        "result", (12 * 12 * 768**2 + 13 * 12 * 768 + (50000 + 1024) * 768) / 1e9),
 ])
 def gpt_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), V: int = param(**_VOCAB),
           s: int = param(ge=1, le=100_000_000, unit="tokens", words=["sequence length", "context", "s"])) -> float:
@@ -147,16 +154,27 @@ def gpt_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), V: int = pa
     return (12 * layers * h * h + 13 * layers * h + (V + s) * h) / 1e9
 
 
-@formula("params.per_layer", unit="parameters", cases=[
+@formula("params.per_layer", unit="parameters", words=["parameters of one GPT layer", "parameters of a layer", "weights in each layer",
+                                                       "single transformer layer"], cases=[
     Case({"h": 12288}, {"result": 1812099072}, source="12h^2 + 13h"),
+], asks=[
+    Ask("parameters of one GPT layer with hidden size 4096?", "result", 12 * 4096**2 + 13 * 4096),
+    Ask("How many parameters has a single transformer layer of width 8192?", "result", 12 * 8192**2 + 13 * 8192),
+    Ask("d_model is 768. how many weights sit in each layer?", "result", 12 * 768**2 + 13 * 768),
 ])
 def per_layer(h: int = param(**_HIDDEN)) -> int:
     """Parameters of one GPT layer: 4h^2 attention + 8h^2 MLP + 13h biases and norms."""
     return 12 * h * h + 13 * h
 
 
-@formula("params.embedding", unit="parameters", cases=[
+@formula("params.embedding", unit="parameters", words=["embedding parameters", "embeddings", "tied embeddings",
+                                                       "parameters of the embeddings"], cases=[
     Case({"V": 128256, "h": 4096}, {"result": 1050673152}, source="Llama-3-8B: 2*V*h, untied"),
+], asks=[
+    Ask("embedding parameters with a vocabulary of 50,000 and hidden 1024, not tied?", "result", 2 * 50000 * 1024),
+    Ask("How many parameters do tied embeddings with vocabulary 128,000 and width 4096 have?", "result", 128000 * 4096),
+    Ask("our tokenizer has a vocabulary of 100k and h is 2048; input and output embedding are separate. how many parameters is that?",
+        "result", 2 * 100000 * 2048),
 ])
 def embedding(V: int = param(**_VOCAB), h: int = param(**_HIDDEN), tied: bool = param(False)) -> int:
     """Parameters of input and output embedding: V*h when tied, twice that when not."""
@@ -173,6 +191,12 @@ def embedding(V: int = param(**_VOCAB), h: int = param(**_HIDDEN), tied: bool = 
     Case({"l": 80, "h": 8192, "ffn": 28672, "heads": 64, "kv_heads": 8, "V": 128256}, {"result": 70.553706496},
          rel=1e-12,
          source="Llama-3-70B: 70,553,706,496"),
+], asks=[
+    Ask("Llama parameter count in billions: 40 layers, hidden 5120, ffn 13824, 40 heads, 40 kv heads, vocabulary 32000?",
+        "result", (40 * (4 * 5120**2 + 3 * 5120 * 13824 + 2 * 5120) + 5120 + 2 * 32000 * 5120) / 1e9),
+    Ask("How many billion parameters has a Llama-style model with 16 layers, width 2048, intermediate size 8192, 32 heads, 8 kv "
+        "heads and a vocab of 128256?",
+        "result", (16 * (2 * 2048**2 + 2 * 2048 * 512 + 3 * 2048 * 8192 + 2 * 2048) + 2048 + 2 * 128256 * 2048) / 1e9),
 ])
 def llama_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), ffn: int = param(**_FFN),
             heads: int = param(**_HEADS), kv_heads: int = param(**_KV_HEADS), V: int = param(**_VOCAB),
@@ -181,9 +205,17 @@ def llama_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), ffn: int 
     return (layers * (_attention(h, heads, kv_heads) + 3 * h * ffn + 2 * h) + h + V * h * (1 if tied else 2)) / 1e9
 
 
-@formula("params.moe_B", unit="billion parameters", words=["mixture of experts parameter count"], cases=[
+@formula("params.moe_B", unit="billion parameters", words=["mixture of experts parameter count", "mixture of experts",
+                                                           "active parameters"], cases=[
     Case({"l": 32, "h": 4096, "ffn": 14336, "experts": 8, "top_k": 2, "heads": 32, "kv_heads": 8, "V": 32000},
          {"total_B": 46.702792704, "active_B": 12.879925248}, rel=1e-9, source="Mixtral 8x7B: 46.7B, 12.9B active"),
+], asks=[
+    Ask("mixture of experts with 16 experts, top-k 2, 24 layers, hidden 2048, ffn 8192, 16 heads, 4 kv heads and vocabulary 50000: "
+        "how many billion parameters in total?", "total_B",
+        (24 * (2 * 2048**2 + 2 * 2048 * 512 + 2 * 2048 + 2048 * 16 + 16 * 3 * 2048 * 8192) + 2048 + 2 * 50000 * 2048) / 1e9),
+    Ask("How many billion active parameters does a mixture of experts use per token: 8 experts, 1 active expert, 16 layers, width 1024, "
+        "intermediate 4096, 8 heads, 8 kv heads, vocab 32000?", "active_B",
+        (16 * (4 * 1024**2 + 2 * 1024 + 1024 * 8 + 3 * 1024 * 4096) + 1024 + 2 * 32000 * 1024) / 1e9),
 ])
 def moe_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), ffn: int = param(**_FFN),
           experts: int = param(ge=1, le=100_000, unit="experts", words=["experts"]),
@@ -198,9 +230,16 @@ def moe_B(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN), ffn: int = 
     return {"total_B": (shared + layers * experts * expert) / 1e9, "active_B": (shared + layers * top_k * expert) / 1e9}
 
 
-@formula("params.lora_M", unit="million parameters", words=["LoRA trainable parameters"], cases=[
+@formula("params.lora_M", unit="million parameters", words=["LoRA trainable parameters", "LoRA", "adapter",
+                                                            "trainable parameters"], cases=[
     Case({"l": 32, "h": 4096, "r": 8, "matrices": 2}, {"result": 4.194304}, rel=1e-12,
          source="Llama-2-7B, r=8 on q and v"),
+], asks=[
+    Ask("LoRA trainable parameters in millions: 40 layers, hidden 5120, rank 8, 2 matrices?", "result", 40 * 2 * 2 * 5120 * 8 / 1e6),
+    Ask("How many million parameters does a LoRA adapter of rank 64 train on 4 matrices of each of 80 layers with width 8192?",
+        "result", 80 * 4 * 2 * 8192 * 64 / 1e6),
+    Ask("i want to lora q, k and v (3 matrices) in all 24 layers, hidden size 2048, r = 4. trainable params in millions?",
+        "result", 24 * 3 * 2 * 2048 * 4 / 1e6),
 ])
 def lora_M(layers: int = param(**_LAYERS), h: int = param(**_HIDDEN),
            r: int = param(ge=1, le=100_000, unit="count", words=["rank", "r"]),

@@ -17,30 +17,31 @@ HOPELESS = 5.0
 
 class CheckpointJob(Params):
     write_s: float = param(300.0, ge=0.1, le=86_400.0, unit="s",
-                           words=["write", "to write", "checkpoint takes", "writing", "checkpoint write", "to save",
-                                  "saving", "saving takes", "checkpoint costs"])
+                           words=["write", "to write", "checkpoint takes", "writing", "checkpoint write", "to save", "saving",
+                                  "saving takes", "checkpoint costs", "a save", "checkpoints", "blocks training", "stalls training"])
     restart_s: float = param(0.0, ge=0.0, le=86_400.0, unit="s", words=["restart", "recovery", "to restart", "reload"])
     gpus: int = param(16_384, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "H100s", "devices", "accelerators"])
     mtbf_gpu_h: float = param(50_676.0, ge=1.0, le=1e7, unit="h",
                               words=["MTBF per GPU", "per GPU", "each GPU fails", "GPU MTBF", "a GPU fails every", "each fail every",
-                                     "GPUs fails every", "GPU fails once every"],
+                                     "GPUs fails every", "GPU fails once every", "MTBF each", "GPU dies every"],
                               help="hours between failures of one GPU with its share of the host")
     mtbf_h: float | None = param(None, ge=0.01, le=1e7, unit="h",
-                                 words=["MTBF", "job fails every", "mean time between failures", "a failure every",
-                                        "dies every", "crashes every", "breaks every"],
+                                 words=["MTBF", "job fails every", "mean time between failures", "a failure every", "dies every",
+                                        "crashes every", "breaks every", "fail once every", "loses a node every",
+                                        "failure comes every", "failures every"],
                                  help="hours between failures of the whole job; replaces GPUs and MTBF per GPU")
     interval_s: float | None = param(None, ge=1.0, le=1e7, unit="s",
-                                     words=["interval", "checkpoint every", "one every", "save every", "saved every"],
+                                     words=["interval", "checkpoint every", "one every", "save every", "saves every", "saved every"],
                                      help="seconds of work between checkpoints; the optimum if not given")
     async_stall_s: float | None = param(None, ge=0.0, le=86_400.0, unit="s",
-                                        words=["async", "stall", "snapshot", "pause"],
+                                        words=["async", "snapshot", "asynchronous", "only pauses", "stalls only"],
                                         help="asynchronous snapshots: seconds that training stops; writing goes on")
     run_days: float = param(54.0, ge=0.1, le=3_650.0, unit="days", words=["run", "days", "training run", "job lasts", "run of"])
 
 
 @tool("checkpoint-interval", group="E", kind="simulator",
-      words=["checkpoint interval", "how often to checkpoint", "checkpoint every", "MTBF", "Young", "Daly", "failures",
-             "lost work", "goodput", "waste"],
+      words=["checkpoint interval", "how often to checkpoint", "checkpoint every", "MTBF", "Young", "Daly", "failures", "lost work",
+             "goodput", "waste"],
       example={"write_s": 300, "gpus": 16384, "mtbf_gpu_h": 50676, "run_days": 54},
       cases=[
           Case({"write_s": 300, "mtbf_h": 24}, {"young_s": 7200, "daly_s": 7001.39}, rel=1e-6,

@@ -10,9 +10,15 @@ from tools.base import Ask, Case, Line, Params, Plot, ToolResult, formula, param
 MAX_BATCHES_PLOTTED = 400
 
 
-@formula("loader.workers_needed", unit="workers", words=["how many workers", "loader workers needed"], cases=[
+@formula("loader.workers_needed", unit="workers", words=["how many workers", "loader workers needed", "loader workers",
+                                                         "workers keep up", "num_workers"], cases=[
     Case({"load_ms": 800, "step_ms": 100}, {"result": 8}, source="800/100"),
     Case({"load_ms": 850, "step_ms": 100}, {"result": 9}, source="rounded up"),
+], asks=[
+    Ask("how many loader workers with 450 ms to prepare a batch and a 60 ms GPU step?", "result", 8),
+    Ask("Decoding a batch takes 2 s of CPU time, the training step 150 ms. How many workers keep up?", "result", 14),
+    Ask("the gpu finishes a step every 80 ms but loading a batch takes 500 ms. num_workers should be at least how many?",
+        "result", 7),
 ])
 def workers_needed(
     load_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["load", "prepare a batch"]),
@@ -22,10 +28,17 @@ def workers_needed(
     return max(1, math.ceil(load_ms / step_ms - 1e-12))
 
 
-@formula("loader.idle_fraction", unit="fraction", words=["GPU idle", "waits for data"], cases=[
+@formula("loader.idle_fraction", unit="fraction", words=["GPU idle", "waits for data", "wait for data", "GPU idle share"], cases=[
     Case({"load_ms": 800, "step_ms": 100, "workers": 4}, {"result": 0.5}, source="1 - 4*100/800"),
     Case({"load_ms": 800, "step_ms": 100, "workers": 8}, {"result": 0.0}, source="keeps up"),
     Case({"load_ms": 300, "step_ms": 100, "workers": 0}, {"result": 0.75}, source="serial: 300/(300 + 100)"),
+], asks=[
+    Ask("4 workers, no variation, 600 ms to load a batch and a step of 100 ms: which share of the time does the GPU idle, waiting "
+        "for data?", "result", 1 - 400 / 600),
+    Ask("Two workers need 500 ms each to prepare a batch while the GPU step takes 200 ms. What fraction of the time does the GPU "
+        "wait for data?", "result", 0.2),
+    Ask("i load data in the main process, 0 workers: 150 ms to prepare a batch, then a 350 ms gpu step. what share of the time is "
+        "the gpu idle?", "result", 0.3),
 ])
 def idle_fraction(
     load_ms: float = param(ge=0.0, le=1e9, unit="ms", words=["load", "prepare a batch"]),
@@ -38,13 +51,20 @@ def idle_fraction(
     return max(0.0, 1 - workers * step_ms / load_ms) if load_ms else 0.0
 
 
-@formula("loader.read_GBps", unit="GB/s", words=["read bandwidth", "storage must deliver", "storage throughput"], cases=[
+@formula("loader.read_GBps", unit="GB/s", words=["read bandwidth", "storage must deliver", "must storage deliver",
+                                                 "storage throughput", "have to read"], cases=[
     Case({"samples_per_s": 2500, "sample_bytes": 110000, "gpus": 8}, {"result": 2.2}, rel=1e-12, source="arithmetic"),
+], asks=[
+    Ask("read bandwidth for 8 GPUs at 3,000 images per second each, 120 KB an image, in GB/s?", "result", 8 * 3000 * 120e3 / 1e9),
+    Ask("What must storage deliver in GB/s if 64 GPUs each take 500 samples per second and a sample has 2 MB?",
+        "result", 64 * 500 * 2e6 / 1e9),
+    Ask("16 gpus, every one eats 900 records per second of 400 kB. how many GB/s do i have to read?",
+        "result", 16 * 900 * 400e3 / 1e9),
 ])
 def read_GBps(
     samples_per_s: float = param(ge=0.0, le=1e9, unit="count", words=["samples per second", "images per second"]),
     sample_bytes: float = param(ge=0.0, le=1e12, unit="bytes", words=["sample", "image", "record"]),
-    gpus: int = param(1, ge=1, le=1_000_000, unit="GPUs", words=["GPUs"]),
+    gpus: int = param(1, ge=1, le=1_000_000, unit="GPUs", words=["GPUs", "cards", "accelerators"]),
 ) -> float:
     """GB/s that storage must deliver so that every GPU gets its samples."""
     return samples_per_s * sample_bytes * gpus / 1e9
@@ -53,8 +73,7 @@ def read_GBps(
 class Loader(Params):
     workers: int = param(8, ge=0, le=512, unit="workers", words=["workers", "loader workers", "processes"])
     load_ms: int = param(800, ge=1, le=600_000, unit="ms",
-                         words=["to load", "load", "prepare", "decode", "loading a batch", "a batch takes",
-                                "preprocessing"])
+                         words=["to load", "load", "prepare", "decode", "loading a batch", "a batch takes", "preprocessing"])
     step_ms: int = param(100, ge=1, le=600_000, unit="ms", words=["GPU step", "step", "compute", "training step"])
     variation: float = param(0.5, ge=0.0, le=3.0, unit="fraction",
                              words=["variation", "coefficient of variation", "jitter"],

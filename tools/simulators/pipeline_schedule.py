@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
+
+from pydantic import model_validator
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, param, tool
 
@@ -12,15 +14,21 @@ MAX_BARS = 2_400
 
 
 class Pipeline(Params):
-    stages: int = param(4, ge=1, le=128, unit="stages", words=["stages", "pipeline stages", "devices", "pipeline", "p"])
+    stages: int = param(4, ge=1, le=128, unit="stages", words=["stages", "pipeline stages", "devices", "pipeline", "pieces", "p"])
     microbatches: int = param(8, ge=1, le=4_096, unit="count", words=["microbatches", "micro-batches", "m"])
-    chunks: int = param(1, ge=1, le=32, unit="chunks", words=["chunks", "interleaving", "virtual stages", "v"],
+    chunks: int = param(1, ge=1, le=32, unit="chunks", words=["chunks", "interleaving", "virtual stages", "chunks per device", "v"],
                         help="model chunks a device, for the interleaved schedule")
     schedule: Literal["gpipe", "1f1b", "interleaved"] = param("1f1b",
                                                               words=["schedule", "GPipe", "1F1B", "interleaved"])
     forward_ms: int = param(10, ge=1, le=100_000, unit="ms", words=["forward", "forward pass"])
     backward_ms: int = param(20, ge=1, le=100_000, unit="ms", words=["backward", "backward pass"])
     transfer_ms: int = param(0, ge=0, le=100_000, unit="ms", words=["transfer", "send", "communication", "hop"])
+
+    @model_validator(mode="after")
+    def _schedule_of_chunks(self) -> Self:
+        if self.schedule != "interleaved" and self.chunks > 1:
+            raise ValueError(f"{self.chunks} chunks need schedule 'interleaved'")
+        return self
 
 
 class Op(NamedTuple):
@@ -120,8 +128,6 @@ def _check(p: Pipeline) -> None:
     if p.schedule == "interleaved" and p.microbatches % p.stages:
         raise ToolError(f"pipeline-schedule: the interleaved schedule needs microbatches ({p.microbatches}) to be a "
                         f"multiple of the {p.stages} stages.")
-    if p.schedule != "interleaved" and p.chunks > 1:
-        raise ToolError(f"pipeline-schedule: {p.chunks} chunks need schedule 'interleaved'.")
     operations = 2 * p.stages * p.microbatches * v
     if operations > MAX_OPERATIONS:
         raise ToolError(f"pipeline-schedule: 2 * stages * microbatches * chunks is {operations}; it must be at most "
