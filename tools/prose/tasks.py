@@ -22,12 +22,13 @@ _HEAD = (rf"(?P<name>{_NAME})\s*(?:[=:(]\s*|\s(?:takes|lasts|is|needs|runs(?:\s+
          r"(?![\w%]|\.\d)\s*\)?")
 _NAMES = rf"{_NAME}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s*\+\s*){_NAME})*"
 _RELATION = r"(?:after|once|needs?|depend(?:s|ing)?\s+on|requires?|waits?\s+(?:for|on)|(?:starts?|runs?|comes?|follows?)\s+after|follows?)"
-_NEEDS = re.compile(rf"(?i)\s*[(,]?\s*(?:which\s+)?(?P<all>both\s+|all\s+|each\s+)?(?P<verb>{_RELATION})\s+(?:both\s+|all\s+)?"
+_NEEDS = re.compile(rf"(?i)\s*[(,]?\s*(?:(?:and|which|that)\s+)?(?P<all>both\s+|all\s+|each\s+)?(?P<verb>{_RELATION})\s+(?:both\s+|all\s+)?"
                     rf"(?P<names>{_NAMES})\b(?!\s*[=:(]?\s*\d|\s+(?:takes|lasts|needs|depends)\b)\s*\)?")
 _TASK = re.compile(rf"(?i)\b{_HEAD}")
 _FREE = re.compile(r"(?i)\s*[(,]?\s*(?:(?:has|needs|with)\s+(?:no|nothing)\b[^;,.\n]{0,30}|first|no\s+(?:dependenc|parent)\w*)\)?")
 _BETWEEN = re.compile(r"(?i)\s*(?:[;,.\n|]\s*)?(?:[-*•]\s+)?(?P<and>(?:and|&)\s+)?(?P<then>(?:then|next|finally)\s+)?")
 _ARROW = re.compile(r"\s*(?:->|→|=>)\s*")
+_CHAINED = re.compile(rf"(?i)\b{_NAME}\s*(?:->|→|=>)")
 _LINK = re.compile(rf"(?i){_HEAD}|\b(?P<known>{_NAME})")
 _SHORT = re.compile(r"(?i)\w+\s*:\s*\d+(?:\.\d+)?(?:\s*:\s*\w+(?:\s*\+\s*\w+)*)?(?:@\w+)?"
                     r"(?:\s*[,;]\s*\w+\s*:\s*\d+(?:\.\d+)?(?:\s*:\s*\w+(?:\s*\+\s*\w+)*)?(?:@\w+)?)+")
@@ -76,7 +77,8 @@ def _in_short(rows: Sequence[Row]) -> str:
 
 def _listed(text: str) -> tuple[list[Row], tuple[int, int]] | None:
     """The list of the most tasks, and where it stands."""
-    found = [(rows, (match.start(), end)) for match in list(_TASK.finditer(text))[:STARTS]
+    starts = sorted([*_TASK.finditer(text), *_CHAINED.finditer(text)], key=lambda each: each.start())[:STARTS]
+    found = [(rows, (match.start(), end)) for match in starts
              for rows, end in [_Listing(text).read(match.start())] if _complete(rows)]
     return max(found, key=lambda each: len(each[0]), default=None)
 
@@ -93,6 +95,7 @@ class _Listing:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.known = {match["name"] for match in _TASK.finditer(text)}
         self.lasts: dict[str, tuple[float, str]] = {}
         self.needs: dict[str, list[str]] = {}
 
@@ -145,8 +148,10 @@ class _Listing:
             free = _FREE.match(self.text, at)
             return free.end() if free is not None else None
         alone = not found["all"] and re.match(r"[a-z]+s\b", found["verb"].lower())
+        names = re.findall(rf"(?i)\b{_NAME}", found["names"])
+        strange = next((at for at, each in enumerate(names) if at and each not in self.known), len(names))
         for each in [name] if alone else group:
-            self.needs[each] += re.findall(rf"(?i)\b{_NAME}", found["names"])
+            self.needs[each] += names[:strange]  # "needs b and c, how long …": what isn't a task goes on with the sentence
         return found.end()
 
     def _rows(self) -> list[Row]:
