@@ -16,7 +16,8 @@ _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _UNIT = r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
 _LITTLE = (r"(?!(?:after|and|or|both|each|all|needs?|depends?|"
            r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|(?-i:a)|an|at|is|are"
-           r"|about|only|has|have|limit|within|over|under|every|per)\b)")
+           r"|about|only|has|have|limit|within|over|under|every|per"
+           r"|how|what|which|when|where|if|find|compute|give)\b)")
 _NAME = rf"{_LITTLE}[A-Za-z_][\w-]*"
 _HEAD = (rf"(?P<name>{_NAME})\s*(?:[=:(]\s*|\s(?:takes|lasts|is|needs|runs(?:\s+for)?)\s+)?(?P<lasts>\d+(?:\.\d+)?)\s*(?P<unit>{_UNIT})?"
          r"(?![\w%]|\.\d)\s*\)?")
@@ -95,7 +96,6 @@ class _Listing:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.known = {match["name"] for match in _TASK.finditer(text)}
         self.lasts: dict[str, tuple[float, str]] = {}
         self.needs: dict[str, list[str]] = {}
 
@@ -148,10 +148,8 @@ class _Listing:
             free = _FREE.match(self.text, at)
             return free.end() if free is not None else None
         alone = not found["all"] and re.match(r"[a-z]+s\b", found["verb"].lower())
-        names = re.findall(rf"(?i)\b{_NAME}", found["names"])
-        strange = next((at for at, each in enumerate(names) if at and each not in self.known), len(names))
         for each in [name] if alone else group:
-            self.needs[each] += names[:strange]  # "needs b and c, how long …": what isn't a task goes on with the sentence
+            self.needs[each] += re.findall(rf"(?i)\b{_NAME}", found["names"])
         return found.end()
 
     def _rows(self) -> list[Row]:
