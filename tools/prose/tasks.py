@@ -15,9 +15,11 @@ Row = tuple[str, float, list[str]]
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _UNIT = r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
 _LITTLE = (r"(?!(?:after|and|or|both|each|all|needs?|depends?|"
-           r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|(?-i:a)|an|at|is|are"
+           r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|an|at|is|are"
            r"|about|only|has|have|limit|within|over|under|every|per"
-           r"|how|what|which|when|where|if|find|compute|give)\b)")
+           r"|how|what|which|when|where|if|find|compute|give)\b"
+           r"|(?-i:a)\s+(?!(?:and|or|after|needs?|takes|then|both)\b)[A-Za-z])")
+"""What no task is called: "a" is a task but for where it is an article."""
 _NAME = rf"{_LITTLE}[A-Za-z_][\w-]*"
 _HEAD = (rf"(?P<name>{_NAME})\s*(?:[=:(]\s*|\s(?:takes|lasts|is|needs|runs(?:\s+for)?)\s+)?(?P<lasts>\d+(?:\.\d+)?)\s*(?P<unit>{_UNIT})?"
          r"(?![\w%]|\.\d)\s*\)?")
