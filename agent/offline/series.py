@@ -53,7 +53,7 @@ _AT = re.compile(r"(?i)(?:\s+[a-z]+){0,4}\s+(?:at|in)\s+(?:(?P<named>(?:the\s+)?
 _COME = re.compile(r"(?i)[\s,:]+(?:there are |come |arrive |another )?")
 _HITS = re.compile(
     rf"(?i)(?:(?P<count>\d+)\s+)?\b(?:hits?|requests?|calls?|arrivals?|attempts?)\s+(?:(?:arrive|come|land|are)\s+)?at\s+(?:t\s*=\s*)?"
-    rf"(?P<times>{_NUMBER}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_NUMBER}){{2,}})\s*(?P<unit>ms|s|secs?|seconds?|min|minutes?)?\b(?![:@])(?!\.\d)")
+    rf"(?P<times>{_NUMBER}(?:\s*(?:ms|s))?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+){_NUMBER}(?:\s*(?:ms|s))?){{2,}})\s*(?P<unit>ms|s|secs?|seconds?|min|minutes?)?\b(?![:@])(?!\.\d)")
 """Single requests at a row of times: "hits at 1, 2, 3.5 and 4 s"."""
 _AT_ONCE = re.compile(
     r"(?i)(?P<count>\d+)\s+(?:\w+\s+){0,4}?(?:at|in)\s+(?:the\s+(?:very\s+)?same\s+(?:instant|moment|time)|one\s+(?:instant|go))\b")
@@ -224,7 +224,7 @@ def _told(text: str, quantities: Sequence[Quantity]) -> Written | None:
 def _single(hits: re.Match[str]) -> Written:
     """As many at each time as are told, if they aren't told all together."""
     times = re.findall(_NUMBER, hits["times"])
-    unit = (hits["unit"] or "s").lower()
+    unit = (hits["unit"] or ("ms" if "ms" in hits["times"] else "s")).lower()
     short = "ms" if unit == "ms" else "min" if unit.startswith("m") else "s"
     each = 1 if hits["count"] is None or int(hits["count"]) == len(times) else int(hits["count"])
     return Written(",".join(f"{each}@{time}{short}" for time in times), "trace", *hits.span())

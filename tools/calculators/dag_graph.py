@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
@@ -29,6 +30,7 @@ def dag_param() -> Any:
     return told(param(**_DAG), SHAPE, find_graph)
 
 
+@lru_cache(maxsize=4)
 def find_graph(text: str) -> Found | None:
     """The graph that a message tells, in the short notation."""
     return find_tasks(text, SHAPE)

@@ -67,7 +67,8 @@ def late_events(
     events: str = told(param(**_EVENTS), EVENTS, find_events),
     size_s: float = param(ge=0.001, le=1e7, unit="s", words=["window", "windows", "size", "tumbling", "windows of"]),
     bound_s: float = param(0.0, ge=0, le=1e6, unit="s",
-                           words=["bound", "out-of-orderness", "out of order", "watermark delay", "disorder"]),
+                           words=["bound", "out-of-orderness", "out of order", "watermark delay", "disorder", "watermark",
+                                  "behind", "trails"]),
     lateness_s: float = param(0.0, ge=0, le=1e6, unit="s", words=["lateness", "allowed lateness", "allowed"]),
 ) -> dict[str, Any]:
     """Events that come too late for their tumbling window, and how often windows fire and fire again (Flink's rules).

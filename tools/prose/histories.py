@@ -15,13 +15,16 @@ _ROLE = re.compile(
     r"|(?P<feature>\b(?:features?|values?|updates?|updated|written|history|snapshots?|changes|changed)\b)"
     r"|(?P<end>[.;?!](?=\s|$)|\n)")
 _NUMBER = r"(?P<value>-?\d+(?:\.\d+)?)"
-_AFTER = re.compile(rf"\)?\s*(?:(?:=|->|→|=>|\||:)\s*|,?\s*(?:value\s+)?(?:was|is|has|had|shows|gives)\s+){_NUMBER}(?![\w:]|\.\d)")
+_AFTER = re.compile(rf"\)?\s*(?:(?:=|->|→|=>|\||:)\s*|,?\s*(?:value\s+)?(?:was|is|has|had|shows|gives)\s+){_NUMBER}(?![\w:]|\.\d)"
+                    rf"|\s*\(\s*(?:value\s+)?{_NUMBER.replace('value', 'inside')}\s*\)"
+                    rf"|\s+{_NUMBER.replace('value', 'bare')}(?=\s*(?:[,;\n)]|\.(?:\s|$)|$|and\b))")
 _BESIDE = re.compile(rf"\s*,\s*{_NUMBER}\s*(?=\)|\n|$)")
 """The other cell of a line or of a pair in brackets."""
 _BEFORE = re.compile(rf"(?i)(?<![\w.:-]){_NUMBER}\s*(?:(?:at|on|from|as\s+of|since|by)\s+(?:the\s+)?|@\s*|\(\s*(?:on\s+|at\s+)?)$")
 
 
 _DAY_OF_ALL = re.compile(r"(?i)\b(?:all\s+)?(?:on|of)\s+(?:one|a\s+single|the\s+same)\s+day\b")
+_COUNTED = re.compile(r"(?i)\bhow many\b|\bnumber of\b|\bshare\b|\bleak|\bnull\b|\bwhich (?:labels|rows)\b|\bfuture\b")
 _OWNER = re.compile(r"(?i)\b(?:user|customer|account|entity|driver|member|client|merchant|id)\s+#?\d+\b")
 
 
@@ -45,14 +48,14 @@ def find_labels(text: str) -> Found | None:
 
 
 def find_features(text: str) -> Found | None:
-    """All other times with the value beside each; numbered where none has a value, as which one is taken still tells.
+    """All other times with the value beside each; where none has a value they are numbered, which is enough for counting.
 
     >>> find_features("spend: 14 at 4 March 08:00, 22 at 5 March 07:30. The label is from 6 March 12:00.").text
     '4 March 08:00=14, 5 March 07:30=22'
     """
     told = _read(text)
     rows = [row for row in told.rows if row[1] is not None]
-    if not rows:
+    if not rows and _COUNTED.search(text):
         names = [(name, each) for each, *_ in told.rows for name in each.names]
         rows = [(Moments((name,), each.start, each.end), str(number), each.start, each.end)
                 for number, (name, each) in enumerate(names, 1)]
@@ -94,4 +97,4 @@ def _value(text: str, at: Moments) -> tuple[str | None, int, int]:
     if before is not None:
         return before["value"], at.start - (len(text[max(0, at.start - 40): at.start]) - before.start()), at.end
     after = _AFTER.match(text, at.end) or _BESIDE.match(text, at.end)
-    return (after["value"], at.start, after.end()) if after is not None else (None, at.start, at.end)
+    return (next(filter(None, after.groupdict().values())), at.start, after.end()) if after is not None else (None, at.start, at.end)

@@ -15,7 +15,11 @@ _FORMS = (
     re.compile(rf"(?i){_WHEN}{_PART}{_KIND}(?:{_PART}(?:of\s+)?{_KEY})?"),
     re.compile(rf"(?i){_WHEN}{_PART}{_KEY}\s+(?:is\s+|was\s+|gets\s+|got\s+)?(?P<kind>insert|updat|delet)ed\b"),
     re.compile(rf"(?i)\b{_KIND}\s+(?:of\s+)?{_KEY}\s+(?:at|@)\s+(?:t\s*=?\s*|time\s+|second\s+)?{_AT}"),
-    re.compile(rf"(?i){_KEY}\s+(?:is\s+|was\s+|gets\s+|got\s+)?(?P<kind>insert|updat|delet)ed\s+(?:at|@)\s+(?:t\s*=?\s*|time\s+|second\s+)?{_AT}"))
+    re.compile(rf"(?i)\b{_KEY}\s+(?:is\s+|was\s+|gets\s+|got\s+)?(?P<kind>insert|updat|delet)ed\s+(?:at|@)\s+(?:t\s*=?\s*|time\s+|second\s+)?{_AT}"))
+_STEP = re.compile(
+    r"(?i)\b(?:row|key|record)\s+(?P<key>\w+)|\b(?P<kind>insert|updat|delet)(?:ed|es?|s)?\b|\b(?P<end>poll\w*)"
+    r"|\b(?:at|and)\s+(?:t\s*=?\s*)?(?P<at>\d+(?:\.\d+)?)\s*(?:seconds?\b|secs?\b|s\b)?")
+"""Of "row a is inserted at 1 s, updated at 3 s and at 7 s": whom, what, when."""
 _LETTER = {"i": "I", "u": "U", "d": "D", "t": "T"}
 _POLLS = re.compile(r"(?i)\bpoll\w*\b[^.;?\n]{0,50}?\bat\s+"
                     r"(?P<times>(?:t\s*=\s*)?\d+(?:\.\d+)?(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+)(?:t\s*=\s*)?"
@@ -36,6 +40,8 @@ def find_operations(text: str, told: str) -> Found | None:
     if own is not None and len(re.findall(r"(?i)\d[\d.:]*\s*(?:s|seconds?)?\s*:?\s+(?:insert|update|delete|truncate|upsert|[IUDT]\b)",
         own[0])) >= len(rows):
         return Found(own[0], (own.span(),))
+    if len(walked := _walked(text)) > len(rows):
+        return Found("; ".join(entry for entry, _ in walked), tuple(span for _, span in walked))
     if not rows:
         return None
     script = "; ".join(" ".join(filter(None, (row["at"], _letter(row["kind"]), row.groupdict().get("key")))) for row in rows)
@@ -50,6 +56,20 @@ def find_polls(text: str) -> Found | None:
     """
     found = _POLLS.search(text)
     return Found(", ".join(re.findall(r"\d+(?:\.\d+)?", found["times"])), (found.span("times"),)) if found is not None else None
+
+
+def _walked(text: str) -> list[tuple[str, tuple[int, int]]]:
+    """Every time with the row and the verb that were told last."""
+    key = kind = ""
+    found: list[tuple[str, tuple[int, int]]] = []
+    for step in _STEP.finditer(text):
+        if step["key"] or step["end"]:
+            key, kind = step["key"] or "", ""
+        elif step["kind"]:
+            kind = _letter(step["kind"])
+        elif key and kind:
+            found.append((f"{step['at']} {kind} {key}", step.span()))
+    return found
 
 
 def _whole(match: re.Match[str]) -> bool:

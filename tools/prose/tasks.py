@@ -15,19 +15,23 @@ Row = tuple[str, float, list[str]]
 _MINUTES = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 _UNIT = r"(?:s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b"
 _LITTLE = (r"(?!(?:after|and|or|both|each|all|needs?|depends?|"
-           r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|(?-i:a)|an|at|is|are"
-           r"|about|only|has|have|limit|within|over|under|every|per)\b)")
+           r"requires?|takes?|lasts?|on|in|of|with|to|for|than|then|the|an|at|is|are"
+           r"|about|only|has|have|limit|within|over|under|every|per"
+           r"|how|what|which|when|where|if|find|compute|give)\b"
+           r"|(?-i:a)\s+(?!(?:and|or|after|needs?|takes|then|both)\b)[A-Za-z])")
+"""What no task is called: "a" is a task but for where it is an article."""
 _NAME = rf"{_LITTLE}[A-Za-z_][\w-]*"
 _HEAD = (rf"(?P<name>{_NAME})\s*(?:[=:(]\s*|\s(?:takes|lasts|is|needs|runs(?:\s+for)?)\s+)?(?P<lasts>\d+(?:\.\d+)?)\s*(?P<unit>{_UNIT})?"
          r"(?![\w%]|\.\d)\s*\)?")
 _NAMES = rf"{_NAME}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*|\s*\+\s*){_NAME})*"
 _RELATION = r"(?:after|once|needs?|depend(?:s|ing)?\s+on|requires?|waits?\s+(?:for|on)|(?:starts?|runs?|comes?|follows?)\s+after|follows?)"
-_NEEDS = re.compile(rf"(?i)\s*[(,]?\s*(?:which\s+)?(?P<all>both\s+|all\s+|each\s+)?(?P<verb>{_RELATION})\s+(?:both\s+|all\s+)?"
+_NEEDS = re.compile(rf"(?i)\s*[(,]?\s*(?:(?:and|which|that)\s+)?(?P<all>both\s+|all\s+|each\s+)?(?P<verb>{_RELATION})\s+(?:both\s+|all\s+)?"
                     rf"(?P<names>{_NAMES})\b(?!\s*[=:(]?\s*\d|\s+(?:takes|lasts|needs|depends)\b)\s*\)?")
 _TASK = re.compile(rf"(?i)\b{_HEAD}")
 _FREE = re.compile(r"(?i)\s*[(,]?\s*(?:(?:has|needs|with)\s+(?:no|nothing)\b[^;,.\n]{0,30}|first|no\s+(?:dependenc|parent)\w*)\)?")
 _BETWEEN = re.compile(r"(?i)\s*(?:[;,.\n|]\s*)?(?:[-*•]\s+)?(?P<and>(?:and|&)\s+)?(?P<then>(?:then|next|finally)\s+)?")
 _ARROW = re.compile(r"\s*(?:->|→|=>)\s*")
+_CHAINED = re.compile(rf"(?i)\b{_NAME}\s*(?:->|→|=>)")
 _LINK = re.compile(rf"(?i){_HEAD}|\b(?P<known>{_NAME})")
 _SHORT = re.compile(r"(?i)\w+\s*:\s*\d+(?:\.\d+)?(?:\s*:\s*\w+(?:\s*\+\s*\w+)*)?(?:@\w+)?"
                     r"(?:\s*[,;]\s*\w+\s*:\s*\d+(?:\.\d+)?(?:\s*:\s*\w+(?:\s*\+\s*\w+)*)?(?:@\w+)?)+")
@@ -76,7 +80,8 @@ def _in_short(rows: Sequence[Row]) -> str:
 
 def _listed(text: str) -> tuple[list[Row], tuple[int, int]] | None:
     """The list of the most tasks, and where it stands."""
-    found = [(rows, (match.start(), end)) for match in list(_TASK.finditer(text))[:STARTS]
+    starts = sorted([*_TASK.finditer(text), *_CHAINED.finditer(text)], key=lambda each: each.start())[:STARTS]
+    found = [(rows, (match.start(), end)) for match in starts
              for rows, end in [_Listing(text).read(match.start())] if _complete(rows)]
     return max(found, key=lambda each: len(each[0]), default=None)
 

@@ -29,8 +29,8 @@ class EventTime(Params):
     gap_s: float = param(5.0, ge=0.001, le=1e7, unit="s", words=["gap", "session gap", "inactivity"])
     bound_s: float = param(2.0, ge=0.0, le=1e6, unit="s",
                            words=["bound", "out-of-orderness", "out of order", "watermark delay", "watermark lag",
-                                  "disorder"])
-    lateness_s: float = param(3.0, ge=0.0, le=1e6, unit="s", words=["lateness", "allowed lateness"])
+                                  "disorder", "watermark", "behind", "trails"])
+    lateness_s: float = param(0.0, ge=0.0, le=1e6, unit="s", words=["lateness", "allowed lateness"])
     inputs: int = param(1, ge=1, le=32, unit="count", words=["partitions", "inputs", "splits", "channels", "sources"])
     idle_inputs: int = param(0, ge=0, le=31, unit="count",
                              words=["idle", "idle partitions", "silent", "idle partition"])
@@ -50,7 +50,7 @@ class EventTime(Params):
              "session window", "out of order", "idle partition", "windows fire", "dropped as late", "windows close"],
       example={"bound_s": 5, "lateness_s": 5},
       cases=[
-          Case({}, {"fired": 2, "refired": 0, "late_events": 3}, source=_FLINK),
+          Case({"lateness_s": 3}, {"fired": 2, "refired": 0, "late_events": 3}, source=_FLINK),
           Case({"bound_s": 5, "lateness_s": 5}, {"fired": 2, "refired": 2, "late_events": 1}, source=_FLINK),
           Case({"inputs": 4, "idle_inputs": 1}, {"fired": 0, "late_events": 0},
                source="the watermark is the least of the inputs'"),

@@ -22,7 +22,7 @@ class PointInTime(Params):
                              help="times of the labels: 01T12 is day 1, 12 h; 14:30, dates and hours work too"), LABELS, find_labels)
     features: str = told(param("01T00=10, 02T06=20, 02T18=30, 03T12=40", max_length=10_000,
                                words=["feature times", "features at"], help="time=value, separated by commas"), FEATURES, find_features)
-    join: Join = param("daily-partition", words=["join", "joined"])
+    join: Join = param("as-of", words=["join", "joined"])
     lag_h: float = param(0.0, ge=0, le=48, unit="h", words=["ingestion lag", "lag", "arrives", "late", "delay"],
                          help="from a feature's event to the store")
     ttl_h: float = param(0.0, ge=0, le=1_000, unit="h", words=["ttl", "expires", "older than"], help="0: none expires")
