@@ -114,7 +114,7 @@ def burn_for(
 ], asks=[
     Ask("How many hours does a 28 day error budget last at a burn rate of 8?", "result", 84.0),
 ])
-def exhaustion_h(burn: float = param(gt=0, le=1e9, unit="count", words=["burn rate", "burning", "burn", "times"]),
+def exhaustion_h(burn: float = param(gt=0, le=1e9, unit="times", words=["burn rate", "burning", "burn", "times"]),
                  slo_days: float = param(30.0, **_DAYS)) -> float:
     """Hours until a steady burn rate has spent the whole budget."""
     return slo_days * 24 / burn
@@ -125,8 +125,8 @@ def exhaustion_h(burn: float = param(gt=0, le=1e9, unit="count", words=["burn ra
     Case({"burn": 14.4, "threshold": 14.4, "window_h": 1}, {"result": 60}, rel=1e-9, source="the whole window"),
 ])
 def detection_min(
-    burn: float = param(gt=0, le=1e9, unit="count", words=["burn rate"]),
-    threshold: float = param(gt=0, le=1e9, unit="count", words=["threshold"]),
+    burn: float = param(gt=0, le=1e9, unit="times", words=["burn rate", "burn of", "burning at", "burn at", "burns at", "burn"]),
+    threshold: float = param(gt=0, le=1e9, unit="times", words=["threshold", "alert at", "alerts at", "pages at", "fires at"]),
     window_h: float = param(gt=0, le=1e5, unit="count", words=["hours", "window"]),
 ) -> float:
     """Minutes of a steady burn, from a clean start, until the mean burn over the window reaches the threshold."""

@@ -71,7 +71,7 @@ def transfer_ms(
     return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
 
 
-@formula("boe.needed_Gbps", unit="Gbit/s", words=["link needed", "bandwidth needed", "how fast a link", "link speed", 
+@formula("boe.needed_Gbps", unit="Gbit/s", words=["link needed", "bandwidth needed", "how fast a link", "link speed",
                                                   "must be moved within", "overnight"], cases=[
     Case({"size_bytes": 18e12, "within_s": 28_800}, {"result": 5.0}, rel=1e-12, source="18e12 * 8 / 28,800 / 1e9"),
 ], asks=[Ask("I must move 9 TB within 2 hours. What link speed in Gbit/s does that need?", "result", 10.0),
