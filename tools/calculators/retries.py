@@ -1,9 +1,9 @@
-"""Formulas of retries: amplification, success, backoff, budgets, safe load. Knows no breaker and runs no clock."""
+"""Formulas of retries: amplification, success, budgets, safe load; waits are in backoff.py. Knows no breaker and runs no clock."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
 
@@ -14,14 +14,6 @@ _ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "ti
 _LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops"]}
 _FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing",
                                                                          "flaky", "time out", "times out"]}
-_SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
-_BASE: dict[str, Any] = {**_SECONDS, "words": ["base", "first wait", "starts at", "starts with", "first delay", "initial",
-                                               "starting at", "from"]}
-_FACTOR: dict[str, Any] = {"ge": 1, "le": 1_000, "unit": "times", "words": ["factor", "multiplier", "doubles", "doubling", "triples",
-                                                                            "grows"]}
-_CAP: dict[str, Any] = {**_SECONDS, "words": ["cap", "at most", "maximum", "max", "capped", "never more", "up to"]}
-_RETRIES: dict[str, Any] = {"ge": 0, "le": 10_000, "unit": "retries", "words": ["retries", "n", "waits", "retry"]}
-UNCAPPED = 1e9
 
 
 @formula("retry.amplification", unit="calls", words=["retry amplification", "retries multiply", "calls at the bottom", "layers",
@@ -139,81 +131,6 @@ def safe_load_rps(
 ) -> float:
     """Load up to which a service recovers from any failure by itself, as it can serve every retry: capacity / a^L."""
     return float(capacity_rps / attempts**layers)
-
-
-@formula("retry.backoff_s", unit="s", words=["exponential backoff", "backoff", "waits between retries", "delay before"], cases=[
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": [1, 2, 4, 8, 16, 32, 60, 60]},
-         source="capped exponential"),
-    Case({"base": 0.5, "factor": 3, "cap": 10, "n": 4}, {"result": [0.5, 1.5, 4.5, 10]}, rel=1e-12,
-         source="capped exponential")])
-def backoff_s(
-    base: float = param(**_BASE),
-    factor: float = param(2.0, **_FACTOR),
-    cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-) -> list[float]:
-    """Waits before each of n retries without jitter: min(cap, base * factor^i)."""
-    waits, wait = [], base
-    for _ in range(n):
-        waits.append(min(wait, cap))
-        wait = min(wait * factor, 1e300)
-    return waits
-
-
-@formula("retry.backoff_total_s", words=["total wait", "waits altogether", "waits in total", "backoff in total", "total backoff",
-                                         "sum of the waits", "sum of all waits", "waits together", "sum"],
-    unit="s", cases=[
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": 183}, rel=1e-12, source="sum"),
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8, "jitter": "full"}, {"result": 91.5}, rel=1e-12,
-         source="half on average")], asks=[
-    Ask("Backoff starts with 0.5 s and doubles for 6 retries. How long are all waits together, in seconds?", "result", 31.5),
-])
-def backoff_total_s(
-    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-    jitter: Literal["none", "full", "equal"] = param("none", words=["jitter"]),
-) -> float:
-    """All waits of n retries together; on average with full jitter (0..w) a half, with equal jitter (w/2..w) three
-    quarters."""
-    return math.fsum(backoff_s(base, factor, cap, n)) * {"none": 1.0, "full": 0.5, "equal": 0.75}[jitter]
-
-
-@formula("retry.jitter_bounds_s", words=["jitter"],
-    unit="s", cases=[
-    Case({"base": 1, "cap": 60, "n": 4, "jitter": "full"}, {"result": [[0, 1], [0, 2], [0, 4], [0, 8]]}, rel=1e-12,
-         source=AWS),
-    Case({"base": 1, "cap": 60, "n": 3, "jitter": "equal"}, {"result": [[0.5, 1], [1, 2], [2, 4]]}, rel=1e-12,
-         source=AWS),
-    Case({"base": 1, "cap": 20, "n": 4, "jitter": "decorrelated"}, {"result": [[1, 3], [1, 9], [1, 20], [1, 20]]},
-         rel=1e-12, source=AWS)])
-def jitter_bounds_s(
-    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-    jitter: Literal["none", "full", "equal", "decorrelated"] = param("full", words=["jitter"]),
-) -> list[list[float]]:
-    """Least and most of each wait: full 0..w, equal w/2..w, decorrelated base..3 times the last wait (capped)."""
-    if jitter == "decorrelated":
-        tops = backoff_s(3 * base, 3.0, cap, n)
-        return [[min(base, cap), top] for top in tops]
-    low = {"none": 1.0, "full": 0.0, "equal": 0.5}[jitter]
-    return [[low * wait, wait] for wait in backoff_s(base, factor, cap, n)]
-
-
-@formula("retry.worst_latency_s", words=["longest time", "caller waits", "worst latency", "gives up after", "timeout", "timeouts"],
-    unit="s", cases=[
-    Case({"timeout_s": 1, "attempts": 4, "base": 1, "cap": 60}, {"result": 11}, rel=1e-12, source="4 * 1 + 1 + 2 + 4")], asks=[
-    Ask("Timeout of 3 s, 4 attempts and a backoff that starts at 1 s: how long until the caller gives "
-        "up, in seconds?", "result", 19.0),
-])
-def worst_latency_s(
-    timeout_s: float = param(gt=0, le=1e6, unit="s", words=["timeout", "times out after", "deadline"]),
-    attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
-    base: float = param(0.0, **{**_BASE, "words": [*_BASE["words"], "backoff", "backoff of"]}),
-    factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-) -> float:
-    """Longest time until the last try has timed out: attempts * timeout + backoffs. A caller must wait at least so
-    long."""
-    return attempts * timeout_s + math.fsum(backoff_s(base, factor, cap, attempts - 1))
 
 
 @formula("retry.overload_served", words=["load shedding", "sheds", "overloaded", "overload", "share served"],
