@@ -22,6 +22,9 @@ BIGTABLE_HEDGE = {"plain_p999_ms": 1_800, "hedged_p999_ms": 74, "hedge_after_ms"
 _P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow", "is slow", "slower than"]}
 _N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n", "servers", "shards", "backends", "leaves",
                                                                          "calls", "parallel calls"]}
+_SLOW_MS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "ms", "words": ["slower than", "longer than", "more than", "over", "above",
+                                                                         "under", "below", "within", "faster than", "less than"],
+                            "help": "from when on an answer is slow; told for the record, the share doesn't depend on it"}
 _Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile", "percentile", "p"]}
 
 
@@ -33,7 +36,7 @@ _Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile"
 ], asks=[
     Ask("1 in 500 calls is slow and a page makes 80 parallel calls: what share of the pages is slow?", "result", 0.148),
 ])
-def fanout_slow(p: float = param(**_P), n: int = param(**_N)) -> float:
+def fanout_slow(p: float = param(**_P), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests that meet at least one slow server when each of n is slow with probability p: 1 - (1-p)^n."""
     return 1.0 if p == 1 else -math.expm1(n * math.log1p(-p))
 
@@ -43,7 +46,7 @@ def fanout_slow(p: float = param(**_P), n: int = param(**_N)) -> float:
     Case({"p": 0.01, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")], asks=[
     Ask("Each of 40 shards is slow 0.5% of the time. What is the chance that none is slow?", "result", 0.8183),
 ])
-def fanout_fast(p: float = param(**_P), n: int = param(**_N)) -> float:
+def fanout_fast(p: float = param(**_P), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests that meet no slow server among n: (1-p)^n."""
     return 0.0 if p == 1 else math.exp(n * math.log1p(-p))
 
@@ -88,7 +91,7 @@ def leaf_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
 
 @formula("tail.root_quantile", unit="fraction", cases=[
     Case({"q": 0.99, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")])
-def root_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
+def root_quantile(q: float = param(**_Q), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests to n leaves that finish within the q quantile of one leaf: q^n."""
     return q**n
 
