@@ -15,6 +15,8 @@ PYBREAKER = "run against pybreaker: the fail_max-th failure trips; one call pass
 
 _MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
                         "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold"]}
+_RESET = ["reset timeout", "reset", "stays open", "tries again after", "half-open after", "trial every", "one trial", "one call every"]
+_LASTING = ["within", "in", "for", "during", "over", "dead for", "down for", "outage", "lasts"]
 
 
 @dataclass
@@ -66,17 +68,23 @@ def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) ->
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
     Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
     Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
+    Case({"fail_max": 3, "attempts": 60, "reset_s": 20, "lasting_s": 60}, {"result": 5}, source="by hand: opens at 2 s, trials at 22 and 42 s"),
 ], asks=[Ask("A breaker trips after 5 failures and 20 attempts follow each other within the reset timeout: how many "
              "calls get through?", "result", 5)])
 def calls_through(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries"]),
+    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"]),
     within_reset: bool = param(True, words=["within the reset timeout", "within reset"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass", "reset timeouts"],
                           help="reset timeouts that pass when not within_reset; each lets one trial through"),
+    reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
+    lasting_s: float | None = param(None, gt=0, le=1e9, unit="s", words=_LASTING,
+                                    help="time over which the attempts are spread evenly, while the dependency is dead"),
 ) -> int:
     """Calls to a dead dependency that a breaker lets through: the first fail_max, then one trial for each reset
     timeout."""
+    if reset_s is not None and lasting_s is not None:
+        return _through(fail_max, attempts, reset_s, lasting_s)
     return min(attempts, fail_max + (0 if within_reset else timeouts))
 
 
@@ -88,11 +96,16 @@ def calls_through(
 ])
 def calls_refused(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls"]),
+    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"]),
     within_reset: bool = param(True, words=["within the reset timeout"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass"]),
+    reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
+    lasting_s: float | None = param(None, gt=0, le=1e9, unit="s", words=_LASTING,
+                                    help="time over which the attempts are spread evenly, while the dependency is dead"),
 ) -> int:
     """Calls to a dead dependency that a breaker answers itself, at once."""
+    if reset_s is not None and lasting_s is not None:
+        return attempts - _through(fail_max, attempts, reset_s, lasting_s)
     return attempts - min(attempts, fail_max + (0 if within_reset else timeouts))
 
 
@@ -156,3 +169,11 @@ def breaker_replay(
     passed, states = replay([round(i * interval_s * 1000) for i in range(len(letters))], [x == "F" for x in letters],
                             breaker)
     return {"through": sum(passed), "refused": len(passed) - sum(passed), "state": states[-1], "trips": breaker.trips}
+
+
+def _through(fail_max: int, attempts: int, reset_s: float, lasting_s: float) -> int:
+    """Failed calls of evenly spaced attempts: the first fail_max, then the first one after each reset timeout."""
+    if attempts <= fail_max:
+        return attempts
+    apart = max(1, math.ceil(reset_s * attempts / lasting_s - 1e-9))
+    return fail_max + (attempts - fail_max) // apart

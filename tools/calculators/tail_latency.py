@@ -133,7 +133,7 @@ def leaf_quantile(q: float = param(
         "the requests has all answers within 30 ms?", "result", 0.932361165),
     Ask("25 shards, each under 10 ms 98% of the time, how likely are all of them under 10 ms?", "result", 0.60346473),
 ])
-def root_quantile(q: float = param(**_Q), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
+def root_quantile(q: float = param(**{**_Q, "gt": 0.2}), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests to n leaves that finish within the q quantile of one leaf: q^n."""
     return q**n
 
