@@ -16,7 +16,8 @@ PYBREAKER = "run against pybreaker: the fail_max-th failure trips; one call pass
 _MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
                         "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold"]}
 _RESET = ["reset timeout", "reset", "stays open", "tries again after", "half-open after", "trial every", "one trial", "one call every"]
-_LASTING = ["within", "in", "for", "during", "over", "dead for", "down for", "outage", "lasts"]
+_LASTING = ["within", "in", "during", "over", "dead for"]
+ATTEMPTS = 20
 
 
 @dataclass
@@ -68,12 +69,13 @@ def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) ->
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
     Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
     Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
-    Case({"fail_max": 3, "attempts": 60, "reset_s": 20, "lasting_s": 60}, {"result": 5}, source="by hand: opens at 2 s, trials at 22 and 42 s"),
+    Case({"fail_max": 3, "attempts": 60, "reset_s": 20, "lasting_s": 60}, {"result": 5},
+         source="by hand: opens at 2 s, trials at 22 and 42 s"),
 ], asks=[Ask("A breaker trips after 5 failures and 20 attempts follow each other within the reset timeout: how many "
              "calls get through?", "result", 5)])
 def calls_through(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"]),
+    attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"], help="20 if none"),
     within_reset: bool = param(True, words=["within the reset timeout", "within reset"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass", "reset timeouts"],
                           help="reset timeouts that pass when not within_reset; each lets one trial through"),
@@ -84,8 +86,8 @@ def calls_through(
     """Calls to a dead dependency that a breaker lets through: the first fail_max, then one trial for each reset
     timeout."""
     if reset_s is not None and lasting_s is not None:
-        return _through(fail_max, attempts, reset_s, lasting_s)
-    return min(attempts, fail_max + (0 if within_reset else timeouts))
+        return _through("breaker.calls_through", fail_max, attempts, reset_s, lasting_s)
+    return min(ATTEMPTS if attempts is None else attempts, fail_max + (0 if within_reset else timeouts))
 
 
 @formula("breaker.calls_refused", words=["fails fast", "answered at once", "refused by the breaker", "rejected by the breaker"],
@@ -96,7 +98,7 @@ def calls_through(
 ])
 def calls_refused(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"]),
+    attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"], help="20 if none"),
     within_reset: bool = param(True, words=["within the reset timeout"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass"]),
     reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
@@ -104,9 +106,10 @@ def calls_refused(
                                     help="time over which the attempts are spread evenly, while the dependency is dead"),
 ) -> int:
     """Calls to a dead dependency that a breaker answers itself, at once."""
+    made = ATTEMPTS if attempts is None else attempts
     if reset_s is not None and lasting_s is not None:
-        return attempts - _through(fail_max, attempts, reset_s, lasting_s)
-    return attempts - min(attempts, fail_max + (0 if within_reset else timeouts))
+        return made - _through("breaker.calls_refused", fail_max, attempts, reset_s, lasting_s)
+    return made - min(made, fail_max + (0 if within_reset else timeouts))
 
 
 @formula("breaker.calls_to_trip", words=["until the breaker trips", "calls until it trips", "until it opens", "to trip"],
@@ -171,8 +174,10 @@ def breaker_replay(
     return {"through": sum(passed), "refused": len(passed) - sum(passed), "state": states[-1], "trips": breaker.trips}
 
 
-def _through(fail_max: int, attempts: int, reset_s: float, lasting_s: float) -> int:
+def _through(name: str, fail_max: int, attempts: int | None, reset_s: float, lasting_s: float) -> int:
     """Failed calls of evenly spaced attempts: the first fail_max, then the first one after each reset timeout."""
+    if attempts is None:
+        raise ToolError(f"{name}: how many calls are made in the {lasting_s:g} s? Give attempts.")
     if attempts <= fail_max:
         return attempts
     apart = max(1, math.ceil(reset_s * attempts / lasting_s - 1e-9))

@@ -114,7 +114,7 @@ def downtime_min_per_yr(
 def partition_lost_writes(
     write_rps: float = param(**_RATE),
     minority_share: float = param(ge=0, le=1, unit="fraction", words=["minority", "clients on the minority side"]),
-    partition_s: float = param(ge=0, le=1e7, unit="s", words=["partition", "partition lasts"]),
+    partition_s: float = param(ge=0.001, le=1e7, unit="s", words=["partition", "partition lasts"]),
     node_timeout_s: float | None = param(15.0, ge=0, le=1e7, unit="s", words=["node timeout", "fenced after"],
                                          help="after which the old primary refuses writes; none: never"),
 ) -> float:
