@@ -124,7 +124,7 @@ def success(
 def attempts_for(
     p_fail: float = param(gt=0, lt=1, unit="fraction", words=["fail", "failure rate", "fails", "error rate", "failing", "lost",
         "of the time", "breaks", "failure"]),
-    target: float = param(gt=0, lt=1, unit="fraction", words=["target", "success", "want", "succeed", "reach", "go through",
+    target: float = param(ge=0.1, lt=1, unit="fraction", words=["target", "success", "want", "succeed", "reach", "go through",
         "should work", "at least", "certain"]),
 ) -> int:
     """Attempts that bring independent failures down to a target success rate."""
