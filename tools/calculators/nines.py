@@ -182,7 +182,9 @@ def needed_each(
     return float(target ** (1 / n))
 
 
-@formula("avail.replicas_needed", words=["how many replicas", "how many copies", "replicas do i need", "replicas needed"],
+@formula("avail.replicas_needed", words=["how many replicas", "how many copies", "replicas do i need", "replicas needed",
+        "machines do i need", "how many machines", "in parallel", "independent", "how many servers", "copies are needed",
+        "replicas for"],
     unit="replicas", cases=[
     Case({"a": 0.99, "target": 0.9999}, {"result": 2}, source="1 - 0.01^2"),
     Case({"a": 0.9, "target": 0.9999}, {"result": 4}, source="1 - 0.1^4"),

@@ -113,7 +113,7 @@ def success(
 
 
 @formula("retry.attempts_for", words=["how many attempts", "how many tries", "attempts needed", "retries needed",
-        "how many times must", "tries do i need", "tries needed", "attempts do i need", "times must i try", "attempts until"],
+        "how many times must", "times must i try", "attempts until"],
     unit="attempts", cases=[
     Case({"p_fail": 0.1, "target": 0.999}, {"result": 3}, source="1 - 0.1^3"),
     Case({"p_fail": 0.01, "target": 0.99999}, {"result": 3}, source="1 - 0.01^2 is four nines only")], asks=[
