@@ -1,4 +1,4 @@
-"""Rate-limit formulas of one limiter: what it admits of a trace, envelopes, estimates, waits, memory. Knows no second node."""
+"""Rate-limit formulas of one limiter: what it admits of a trace, estimates, memory; buckets are in bucket_limits.py. Knows no second node."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": 
 WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
-_R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
+REFILL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
 RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load",
                                                                      "sends", "come in"]}
 SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
@@ -65,7 +65,7 @@ def counter(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trac
 @formula("ratelimit.token", unit="requests", cases=[Case(_NOTES, {"result": 103}, source=_DEFINITION)])
 def token(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> int:
     """Requests of a trace that a token bucket admits, full at first; N = 0 and R = 0 mean limit and limit/window."""
     return _by_bucket(limiters.token_bucket, limit, window_s, trace, N, R_per_s)
@@ -76,7 +76,7 @@ def token(
 ])
 def leaky_meter(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> int:
     """Requests of a trace that a leaky bucket used as a meter admits, empty at first."""
     return _by_bucket(limiters.leaky_meter, limit, window_s, trace, N, R_per_s)
@@ -87,7 +87,7 @@ def leaky_meter(
 ])
 def leaky_queue(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> dict[str, float]:
     """Leaky bucket as a queue: requests admitted, longest wait (s), and most that leave in any closed window."""
     stream, rate = arrivals.parse_trace(trace), bucket_rate(R_per_s, limit, _ms(window_s))
@@ -151,88 +151,6 @@ def counter_worst_rolling(
 def fixed_worst(limit: int = param(**LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
-
-
-@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through"], cases=[
-    Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
-], asks=[Ask("Bucket size 40, refill 5 per second: how many requests at most in one minute?", "result", 340),
-    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
-def token_max(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**_R),
-    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
-) -> float:
-    """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T."""
-    return N + R_per_s * T_s
-
-
-@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "retry after", "bucket is empty",
-                                                    "wait for a token"], cases=[
-    Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
-], asks=[
-    Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
-        "Retry-After say, in seconds?", "result", 2.5),
-])
-def token_wait_s(
-    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining"]),
-    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs", "costs", "takes", "worth"]),
-    R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["rate", "refill"]),
-) -> float:
-    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0.
-
-    Without `tokens` the bucket is empty."""
-    return max(cost - tokens, 0.0) / R_per_s
-
-
-@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject",
-         "run out of tokens", "until it rejects"],
-    unit="s", cases=[
-    Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
-], asks=[
-    Ask("A full bucket of 300 tokens refills at 20 per second and 80 per second are offered: after how "
-        "many seconds does the bucket run dry?", "result", 5.0),
-])
-def token_burst_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**_R),
-    offered_rps: float = param(**RPS),
-) -> float | None:
-    """How long a full bucket carries a load above its rate: N / (offered - R); None when it lasts for ever."""
-    return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
-
-
-@formula("ratelimit.refill_s", unit="s", words=["full again", "refilled", "until it is full", "fill up"], cases=[
-    Case({"N": 100, "R_per_s": 4}, {"result": 25.0}, source="100 / 4"),
-], asks=[Ask("An empty bucket of 60 tokens refills with 5 a second. How long until it is full?", "result", 12.0)])
-def refill_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["bucket", "bucket of", "size", "capacity"]), R_per_s: float = param(**_R),
-    tokens: float = param(0.0, ge=0, le=1e12, unit="tokens", words=["left", "tokens left", "remaining"]),
-) -> float:
-    """Seconds until an idle token bucket is full again: (N - tokens) / R, at least 0."""
-    return max(N - tokens, 0.0) / R_per_s
-
-
-@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait", "in front of me", "how long do i wait"], cases=[
-    Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
-], asks=[
-    Ask("A leaky bucket drains 8 per second and 120 requests are queued ahead: how long does the next "
-        "one wait, in seconds?", "result", 15.0),
-])
-def queue_wait_s(
-    ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),
-    R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["leak rate", "drain", "rate"]),
-) -> float:
-    """Wait of a request in a leaky queue with that many before it: ahead / R."""
-    return ahead / R_per_s
-
-
-@formula("ratelimit.queue_max", words=["leaky queue", "leave the queue", "leaves the leaky bucket"],
-    unit="requests", cases=[
-    Case({"R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 101}, source="departures are 1/R apart"),
-], asks=[
-    Ask("At most how many leave a leaky queue that drains 5 per second in 10 s?", "result", 51),
-])
-def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **SECONDS)) -> int:
-    """Most requests that leave a leaky queue in any closed T seconds, whatever its size: floor(R*T) + 1."""
-    return math.floor(round(R_per_s * T_s, 9)) + 1
 
 
 @formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
