@@ -16,7 +16,7 @@ from tools.calculators.rate_limits import REFILL, RPS, SECONDS
 def token_max(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**REFILL),
     T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
-    cost: float = param(1.0, gt=0, le=1e12, unit="count", words=["cost", "costs", "costs tokens", "tokens each", "tokens per call", "worth"],
+    cost: float = param(1.0, gt=0, le=1e12, unit="count", words=["cost", "costs", "tokens each", "tokens per call", "worth"],
                         help="tokens that one request takes; above 1 only whole requests count"),
 ) -> float:
     """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T, over the tokens that one costs."""
@@ -94,7 +94,7 @@ def queue_max(R_per_s: float = param(**REFILL), T_s: float = param(words=["in", 
     return math.floor(round(R_per_s * T_s, 9)) + 1
 
 
-@formula("ratelimit.last_wait_s", unit="s", words=["last one wait", "last of them", "the last request", "at the same instant", "all at once",
+@formula("ratelimit.last_wait_s", unit="s", words=["last one wait", "last of them", "last request", "at the same instant", "all at once",
                                                    "lets one out", "one request out", "arrive together", "burst waits"], cases=[
     Case({"burst": 40, "every_s": 0.2}, {"result": 7.8}, rel=1e-12, source="the first goes at once: 39 * 0.2"),
     Case({"burst": 11, "R_per_s": 5}, {"result": 2.0}, rel=1e-12, source="10 / 5"),

@@ -69,15 +69,16 @@ def split_quota(
         "wrongly_refused", 400.0),
 ])
 def hot_quota(
-    limit: int = param(**LIMIT), nodes: int = param(**_NODES),
-    hot_share: float = param(ge=0, le=1, unit="fraction", words=["on one node", "one node", "hot node", "land on", "puts", "of them", "goes to"]),
+    limit: int = param(**LIMIT), nodes: int = param(**{**_NODES, "ge": 2}),
+    hot_share: float = param(ge=0, le=0.9999, unit="fraction", words=["hot node gets", "land on", "lands on", "puts", "of them", "goes to",
+                                                                       "on one node"]),
     offered: float | None = param(None, ge=0, le=1e12, unit="requests", words=["sends", "offered", "client sends", "customer sends",
                                                                                "requests in"], help="the limit if none"),
 ) -> dict[str, float]:
     """Requests admitted by quotas of limit/k when one node gets a share of the traffic and the others the rest evenly."""
     sent, share = float(limit if offered is None else offered), limit / nodes
     others = sent * (1 - hot_share)
-    admitted = min(sent * hot_share, share) + (min(others, share * (nodes - 1)) if nodes > 1 else 0.0)
+    admitted = min(sent * hot_share, share) + min(others, share * (nodes - 1))
     return {"admitted": admitted, "wrongly_refused": min(float(limit), sent) - admitted}
 
 

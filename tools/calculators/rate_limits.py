@@ -1,8 +1,7 @@
-"""Rate-limit formulas of one limiter: what it admits of a trace, estimates, memory; buckets are in bucket_limits.py. Knows no second node."""
+"""Rate-limit formulas of one limiter: what it admits of a trace, estimates, memory. Knows no bucket's envelope and no second node."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
