@@ -8,13 +8,19 @@ from tools.base import Ask, Case, ToolError, formula, param
 from tools.calculators.rate_limits import REFILL, RPS, SECONDS
 
 
-@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through"], cases=[
+@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through",
+        "how many requests pass", "at most pass", "full bucket", "pass in total", "in total over", "how many calls"], cases=[
     Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
     Case({"N": 60, "R_per_s": 1, "T_s": 600, "cost": 5}, {"result": 132}, source="floor(660 / 5)"),
 ], asks=[Ask("Bucket size 40, refill 5 per second: how many requests at most in one minute?", "result", 340),
-    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
+    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220),
+    Ask("A bucket of 25 tokens that refills at 10 per second, how many requests pass in half a minute at most?", "result", 325.0),
+    Ask("A full token bucket of 40 tokens refills 2 per second and a call costs 4 tokens. How many calls pass in "
+        "100 s at most?", "result", 60.0),
+])
 def token_max(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**REFILL),
+    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens", "bucket of", "holds", "bucket size", "size",
+        "capacity"]), R_per_s: float = param(**REFILL),
     T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
     cost: float = param(1.0, gt=0, le=1e12, unit="count", words=["cost", "costs", "tokens each", "tokens per call", "worth"],
                         help="tokens that one request takes; above 1 only whole requests count"),
@@ -30,6 +36,9 @@ def token_max(
 ], asks=[
     Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
         "Retry-After say, in seconds?", "result", 2.5),
+    Ask("An export costs 30 tokens, 6 tokens are left and the bucket refills at 3 per second. After how many "
+        "seconds can it pass?", "result", 8.0),
+    Ask("Retry-After for an empty bucket with a refill rate of 0.5 per second?", "result", 2.0),
 ])
 def token_wait_s(
     tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining"]),
@@ -42,13 +51,16 @@ def token_wait_s(
     return max(cost - tokens, 0.0) / R_per_s
 
 
-@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject",
-         "run out of tokens", "until it rejects"],
+@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject", "run out of tokens", "until it rejects",
+        "bucket lasts", "until it's empty", "until the bucket is empty", "bucket empty", "how long does the bucket last"],
     unit="s", cases=[
     Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
 ], asks=[
     Ask("A full bucket of 300 tokens refills at 20 per second and 80 per second are offered: after how "
         "many seconds does the bucket run dry?", "result", 5.0),
+    Ask("200 tokens, refill 10/s, 50 rps offered: after how many seconds does it start to reject?", "result", 5.0),
+    Ask("A bucket of 1,000 tokens gets 40 new ones per second and a client sends 90 per second. How many seconds "
+        "until it is empty?", "result", 20.0),
 ])
 def token_burst_s(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**REFILL),
@@ -60,7 +72,9 @@ def token_burst_s(
 
 @formula("ratelimit.refill_s", unit="s", words=["full again", "refilled", "until it is full", "fill up"], cases=[
     Case({"N": 100, "R_per_s": 4}, {"result": 25.0}, source="100 / 4"),
-], asks=[Ask("An empty bucket of 60 tokens refills with 5 a second. How long until it is full?", "result", 12.0)])
+], asks=[Ask("An empty bucket of 60 tokens refills with 5 a second. How long until it is full?", "result", 12.0),
+    Ask("A bucket of 500 tokens has 100 left and refills at 25 per second. How long until it is full again?", "result", 16.0),
+])
 def refill_s(
     N: float = param(ge=0, le=1e12, unit="tokens", words=["bucket", "bucket of", "size", "capacity"]), R_per_s: float = param(**REFILL),
     tokens: float = param(0.0, ge=0, le=1e12, unit="tokens", words=["left", "tokens left", "remaining"]),
@@ -74,6 +88,7 @@ def refill_s(
 ], asks=[
     Ask("A leaky bucket drains 8 per second and 120 requests are queued ahead: how long does the next "
         "one wait, in seconds?", "result", 15.0),
+    Ask("45 requests in front of me in a leaky bucket with a drain rate of 9 per second: how many seconds do I wait?", "result", 5.0),
 ])
 def queue_wait_s(
     ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),

@@ -19,7 +19,10 @@ _NODES: dict[str, Any] = {"ge": 1, "le": 100_000, "unit": "nodes", "words": ["no
     Case({"nodes": 6, "limit": 100, "count": 97}, {"result": 3}, source="97 + 6 - 100"),
 ], asks=[Ask("12 gateways read the same count at the same moment and then increment. How many requests over "
         "the limit at most?", "result", 11),
-    Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7)])
+    Ask("8 nodes check then increment at once: how many requests too many can pass?", "result", 7),
+    Ask("The limit is 50 and the counter says 48 when 10 gateways read it at the same moment. How many requests "
+        "over the limit are let in?", "result", 8.0),
+])
 def race_extra(
     nodes: int = param(**_NODES),
     limit: int | None = param(None, **LIMIT),
@@ -70,7 +73,8 @@ def split_quota(
 ])
 def hot_quota(
     limit: int = param(**LIMIT), nodes: int = param(**{**_NODES, "ge": 2}),
-    hot_share: float = param(ge=0, le=0.9999, unit="fraction", words=["hot node gets", "land on", "lands on", "puts", "of them", "goes to",
+    hot_share: float = param(ge=0, le=0.9999, unit="fraction",
+    words=["hot node gets", "land on", "lands on", "puts", "of them", "goes to",
                                                                        "on one node"]),
     offered: float | None = param(None, ge=0, le=1e12, unit="requests", words=["sends", "offered", "client sends", "customer sends",
                                                                                "requests in"], help="the limit if none"),
@@ -104,6 +108,8 @@ def local_quota(
     Case({"limit": 100, "nodes": 2, "offered_rps": 1e6, "sync_s": 10}, {"result": 100.0}, source="derived"),
 ], asks=[
     Ask("5 nodes exchange local counters every 2 s, limit 1,000, 300 rps offered: how many too many at most?", "result", 480.0),
+    Ask("Limit 500, 4 gateways gossip their local counters every 0.5 s and 800 rps come in. How many requests "
+        "too many at most?", "result", 300.0),
 ])
 def sync_extra(
     limit: int = param(**LIMIT), nodes: int = param(**_NODES), offered_rps: float = param(**RPS),
@@ -138,6 +144,8 @@ def stuck_keys(
 ], asks=[
     Ask("The limiter fails open for 20 s at 900 rps offered with a limit of 500 per second. How many "
         "extra requests pass?", "result", 8000.0),
+    Ask("Limiter is down for 30 s and fails open: 250 rps arrive, the limit is 100 per second. How many "
+        "requests too many pass?", "result", 4500.0),
 ])
 def fail_open_extra(
     offered_rps: float = param(**RPS), limit: int = param(**LIMIT), window_s: float = param(**WINDOW),

@@ -107,16 +107,23 @@ def max_rolling(window_s: float = param(**WINDOW), trace: str = param(**_TRACE))
 
 
 @formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter",
-                                                               "weighted count"], cases=[
+        "weighted count", "weighted estimate", "counter estimate", "counter believe", "sliding window estimate"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
 ], asks=[
     Ask("A sliding window counter over 60 s had 90 requests in the previous window and has 10 so far, "
         "45 s into the current one. What is the estimate?", "result", 32.5),
+    Ask("Sliding window counter: 120 requests in the previous minute, 30 so far, 20 s into the current window "
+        "of 60 s. What does it estimate?", "result", 110.0),
+    Ask("With a window of 10 s, 50 requests before and 8 in the current window that is 4 s old: estimated count "
+        "of the sliding counter?", "result", 38.0),
 ])
 def counter_estimate(
-    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute"]),
-    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now"]),
-    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **SECONDS),
+    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute",
+        "previous window", "window before", "previous minute", "before that", "last hour"]),
+    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now",
+        "current window", "current minute", "since then", "in this one"]),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone", "seconds into", "into this one",
+        "into it", "since the window began", "second"], **SECONDS),
             window_s: float = param(**WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
@@ -146,6 +153,7 @@ def counter_worst_rolling(
 @formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge", "twice the limit", "boundary"],
          cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)], asks=[
     Ask("A fixed window allows 250 a minute: what is the worst case across the window edge?", "result", 500),
+    Ask("Fixed window with a limit of 40 per second: worst case across a boundary?", "result", 80.0),
 ])
 def fixed_worst(limit: int = param(**LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
@@ -154,7 +162,9 @@ def fixed_worst(limit: int = param(**LIMIT)) -> int:
 
 @formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
-], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
+], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000),
+    Ask("A limiter keeps a sorted set of timestamps: 250 rps admitted, window of 5 minutes. How many entries?", "result", 75000.0),
+])
 def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) -> float:
     """Timestamps that a sliding log holds at a steady admitted rate: rate * window."""
     return rps * window_s
@@ -166,6 +176,8 @@ def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) ->
 ], asks=[
     Ask("Sliding log limiter: 100 rps a client, 60 s window, 20,000 clients and 8 bytes per timestamp. "
         "How many bytes?", "result", 960000000.0),
+    Ask("Sliding log: 20 rps per client, a window of 60 s, 5,000 clients, 50 bytes per entry. How much "
+        "memory in bytes?", "result", 300000000.0),
 ])
 def log_memory_bytes(
     rps: float = param(**RPS), window_s: float = param(**WINDOW),
@@ -181,8 +193,9 @@ def log_memory_bytes(
     Case({"now_s": 59, "window_s": 60}, {"result": 1.0}, source="arithmetic"),
 ], asks=[
     Ask("60 s windows on the clock, it is second 47 now: how many seconds until the window resets?", "result", 13.0),
+    Ask("Fixed windows of 30 s on the clock and now is second 52. Seconds until the next window?", "result", 8.0),
 ])
-def reset_s(now_s: float = param(words=["now", "at"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
+def reset_s(now_s: float = param(words=["now", "at", "is second", "second now"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
 
