@@ -87,7 +87,7 @@ def calls_through(
     fail_max: int = param(5, **_MAX),
     attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"],
     help="20 if none"),
-    within_reset: bool = param(True, words=["within the reset timeout", "within reset"]),
+    within_reset: bool | None = param(None, words=["within the reset timeout", "within reset"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass", "reset timeouts"],
                           help="reset timeouts that pass when not within_reset; each lets one trial through"),
     reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
@@ -98,7 +98,8 @@ def calls_through(
     timeout."""
     if reset_s is not None and lasting_s is not None:
         return _through("breaker.calls_through", fail_max, attempts, reset_s, lasting_s)
-    return min(ATTEMPTS if attempts is None else attempts, fail_max + (0 if within_reset else timeouts))
+    inside = _inside("breaker.calls_through", within_reset, reset_s)
+    return min(ATTEMPTS if attempts is None else attempts, fail_max + (0 if inside else timeouts))
 
 
 @formula("breaker.calls_refused", words=["fails fast", "answered at once", "refused by the breaker", "rejected by the breaker",
@@ -115,7 +116,7 @@ def calls_refused(
     fail_max: int = param(5, **_MAX),
     attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"],
     help="20 if none"),
-    within_reset: bool = param(True, words=["within the reset timeout"]),
+    within_reset: bool | None = param(None, words=["within the reset timeout"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass"]),
     reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
     lasting_s: float | None = param(None, gt=0, le=1e9, unit="s", words=_LASTING,
@@ -125,7 +126,8 @@ def calls_refused(
     made = ATTEMPTS if attempts is None else attempts
     if reset_s is not None and lasting_s is not None:
         return made - _through("breaker.calls_refused", fail_max, attempts, reset_s, lasting_s)
-    return made - min(made, fail_max + (0 if within_reset else timeouts))
+    inside = _inside("breaker.calls_refused", within_reset, reset_s)
+    return made - min(made, fail_max + (0 if inside else timeouts))
 
 
 @formula("breaker.calls_to_trip", words=["until the breaker trips", "calls until it trips", "until it opens", "to trip",
@@ -199,6 +201,13 @@ def breaker_replay(
     passed, states = replay([round(i * interval_s * 1000) for i in range(len(letters))], [x == "F" for x in letters],
                             breaker)
     return {"through": sum(passed), "refused": len(passed) - sum(passed), "state": states[-1], "trips": breaker.trips}
+
+
+def _inside(name: str, within_reset: bool | None, reset_s: float | None) -> bool:
+    """Whether all calls come before the first trial; that isn't assumed when a reset timeout is told."""
+    if within_reset is None and reset_s is not None:
+        raise ToolError(f"{name}: do all calls come within the reset timeout of {reset_s:g} s? Give within_reset, or lasting_s.")
+    return within_reset is not False
 
 
 def _through(name: str, fail_max: int, attempts: int | None, reset_s: float, lasting_s: float) -> int:

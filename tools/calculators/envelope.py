@@ -177,7 +177,7 @@ def servers(
         "stays", "keeps", "lasts", "busy for", "on average"]),
     concurrency: float = param(1.0, gt=0, le=1e6, unit="count", words=["threads", "concurrent", "workers", "at once", "at a time",
         "in parallel", "slots", "per server", "connections", "at the same time", "per box", "per machine", "requests at once",
-        "holds", "workers per server", "runs", "can hold"]),
+        "holds", "workers per server", "runs", "can hold", "server has", "box has", "machine has", "each with", "has workers"]),
     utilisation: float = param(1.0, gt=0, le=1, unit="fraction", words=["utilisation", "utilization", "busy", "busier than",
         "utilised", "utilized", "load factor", "full"]),
 ) -> int:
