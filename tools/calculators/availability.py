@@ -111,16 +111,20 @@ def parallel_common_cause(
     Ask("I have ten workers and need 8 of them, each is up 97 percent of the time. How likely do I "
         "have enough?", "result", 0.997235051, 1e-05),
     Ask("5 boxes, 4 have to be up, every box has 95% uptime: availability?", "result", 0.9774075, 1e-06),
+    Ask("Three out of four brokers have to be alive and each of them is alive 97% of the time. How "
+        "available is the set?", "result", 0.99481357, 1e-05),
 ])
 def k_of_n(
     k: int = param(ge=1, le=1_000, unit="replicas", words=["needed", "at least", "must be up", "have to be up", "must be alive",
         "have to be alive", "have to work", "must work", "quorum", "are enough", "are required", "suffice", "need"]),
         n: int = param(ge=1, le=1_000, unit="replicas", words=[
-        "replicas", "nodes", "members", "servers", "machines", "cluster of", "boxes", "copies", "in total", "out of", "disks",
+        "replicas", "nodes", "members", "servers", "machines", "cluster of", "boxes", "copies", "in total", "disks",
         "workers"]),
     a: float = param(**{**_A, "words": [*_A["words"], "each", "apiece"]}),
 ) -> float:
     """Availability of a group of n independent members of which at least k must work."""
+    if k > n:
+        raise ToolError(f"avail.k_of_n: {k} of only {n} members can't work; k must lie between 1 and {n}.")
     return math.fsum(math.comb(n, i) * a**i * (1 - a) ** (n - i) for i in range(k, n + 1))
 
 

@@ -116,19 +116,27 @@ def success(
         "how many times must", "times must i try", "attempts until"],
     unit="attempts", cases=[
     Case({"p_fail": 0.1, "target": 0.999}, {"result": 3}, source="1 - 0.1^3"),
+    Case({"p_works": 0.8, "target": 0.995}, {"result": 4}, source="0.2^3 = 0.008, 0.2^4 = 0.0016"),
     Case({"p_fail": 0.01, "target": 0.99999}, {"result": 3}, source="1 - 0.01^2 is four nines only")], asks=[
     Ask("A call fails 5% of the time. How many attempts do I need for a success of 99.99%?", "result", 4),
     Ask("Every call is lost with probability 10% and I want five nines of success. How many tries are needed?", "result", 5.0),
     Ask("A job breaks 30% of the time. How many attempts do I need so that 99% of the jobs succeed?", "result", 4.0),
+    Ask("One try works only 70% of the time, but 99% of the uploads must go through. How many tries are needed?", "result", 4.0),
 ])
 def attempts_for(
-    p_fail: float = param(gt=0, lt=1, unit="fraction", words=["fail", "failure rate", "fails", "error rate", "failing", "lost",
-        "of the time", "breaks", "failure"]),
+    p_fail: float | None = param(None, gt=0, lt=1, unit="fraction",
+    words=["fail", "failure rate", "fails", "error rate", "failing", "lost",
+        "breaks", "failure"]),
     target: float = param(ge=0.1, lt=1, unit="fraction", words=["target", "success", "want", "succeed", "reach", "go through",
         "should work", "at least", "certain"]),
+    p_works: float | None = param(None, gt=0, le=0.999999, unit="fraction", words=["works", "a try works", "try works", "works only", "succeeds",
+        "call works", "try succeeds", "gets through"], help="success of one try, instead of p_fail"),
 ) -> int:
     """Attempts that bring independent failures down to a target success rate."""
-    return max(1, math.ceil(math.log1p(-target) / math.log(p_fail) - 1e-9))
+    if (p_fail is None) == (p_works is None):
+        raise ToolError("retry.attempts_for needs either p_fail or p_works, and not both.")
+    failing = p_fail if p_fail is not None else 1 - (p_works or 0.0)
+    return max(1, math.ceil(math.log1p(-target) / math.log(failing) - 1e-9))
 
 
 @formula("retry.budget_amplification", words=["retry budget", "load grow at worst", "amplification with a budget", "retry budget of"],
