@@ -129,8 +129,8 @@ def attempts_for(
         "breaks", "failure"]),
     target: float = param(ge=0.1, lt=1, unit="fraction", words=["target", "success", "want", "succeed", "reach", "go through",
         "should work", "at least", "certain"]),
-    p_works: float | None = param(None, gt=0, le=0.999999, unit="fraction", words=["works", "a try works", "try works", "works only", "succeeds",
-        "call works", "try succeeds", "gets through"], help="success of one try, instead of p_fail"),
+    p_works: float | None = param(None, gt=0, le=0.999999, unit="fraction", words=["works", "a try works", "try works",
+        "works only", "succeeds", "call works", "try succeeds", "gets through"], help="success of one try, instead of p_fail"),
 ) -> int:
     """Attempts that bring independent failures down to a target success rate."""
     if (p_fail is None) == (p_works is None):
