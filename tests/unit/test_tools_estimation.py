@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tools.base import Case, Tool, ToolError, ToolResult
 
 MODULES = [f"tools.calculators.{name}" for name in (
-    "traffic", "envelope", "units", "latency", "erlang", "queueing", "zipf", "quorum", "slo", "ab_test", "canary",
-    "availability", "availability_tree", "nines")] + ["tools.simulators.cache"]
+    "traffic", "envelope", "units", "latency", "erlang", "little", "mm1", "queueing", "zipf", "quorum", "error_budget", "slo",
+    "ab_test", "canary", "availability", "availability_tree", "downtime", "nines")] + ["tools.simulators.cache"]
 few = settings(max_examples=40, deadline=None)
 TOOLS = {tool.name: tool for module in MODULES for tool in vars(importlib.import_module(module)).values()
          if isinstance(tool, Tool)}
@@ -93,7 +93,10 @@ ANSWERS: dict[str, list[dict[str, Any]]] = {
     "queue": [{}, {"arrival_rps": 90, "service_ms": 10}, {"servers": 10, "service_ms": 1000, "arrival_rps": 8},
               {"servers": 10, "service_ms": 1000, "arrival_rps": 8, "queue_limit": 0},
               {"service_ms": 4, "arrival_rps": 200}, {"servers": 3, "service_ms": 500, "arrival_rps": 4.5},
-              {"servers": 4, "service_rps": 50, "arrival_rps": 170}],
+              {"servers": 4, "service_rps": 50, "arrival_rps": 170}, {"service_rps": 50, "arrival_rps": 42},
+              {"servers": 5, "service_rps": 12, "arrival_rps": 50}, {"service_ms": 8, "arrival_rps": 100},
+              {"servers": 4, "service_ms": 180_000, "arrival_rps": 60 / 3600}, {"servers": 8, "service_ms": 200, "arrival_rps": 30},
+              {"service_ms": 5, "arrival_rps": 160}],
     "cache": [{"slots": 1000, "items": 10_000}, {"items": 100_000, "zipf": 0.8, "slots": 20_000},
               {"items": 1_000_000, "zipf": 0.8}, {"items": 10_000, "zipf": 1.0, "slots": 2000}],
     "quorum": [{}, {"replicas": 5, "write_quorum": 3}, {"replicas": 5, "read_quorum": 2, "write_quorum": 2},

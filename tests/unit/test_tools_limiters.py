@@ -17,11 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tools.base import Tool, ToolError
-from tools.calculators import distributed_limits, rate_limits
+from tools.calculators import bucket_limits, distributed_limits, rate_limits
 from tools.simulators import arrivals, distributed_limiter, limiter_race, limiters
 
 RACE, DISTRIBUTED = limiter_race.limiter_race, distributed_limiter.distributed_limiter
-TOOLS: list[Tool] = [RACE, DISTRIBUTED, *(each for module in (rate_limits, distributed_limits) for each in vars(module).values()
+TOOLS: list[Tool] = [RACE, DISTRIBUTED, *(each for module in (bucket_limits, rate_limits, distributed_limits)
+                                           for each in vars(module).values()
                                            if isinstance(each, Tool))]
 CASES = [(each, case) for each in TOOLS for case in each.cases if not case.shown]
 

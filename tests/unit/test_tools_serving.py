@@ -24,9 +24,12 @@ from tools.calculators import (
     agent_chain,
     agent_reliability,
     ann_cost,
+    backoff,
     backpressure,
     breaker_rules,
+    consumer_lag,
     failover_rules,
+    hedging,
     retries,
     tail_latency,
 )
@@ -44,7 +47,8 @@ from tools.simulators import (
     velocity,
 )
 
-MODULES = [agent_chain, agent_reliability, ann_cost, backpressure, breaker_rules, failover_rules, retries, tail_latency,
+MODULES = [agent_chain, agent_reliability, ann_cost, backoff, backpressure, breaker_rules, consumer_lag, failover_rules, hedging,
+           retries, tail_latency,
            agent_loop, ann_recall, circuit_breaker, cold_start, failover, retry_storm, tail_lab, velocity]
 TOOLS: list[Tool] = [each for module in MODULES for each in vars(module).values() if isinstance(each, Tool)]
 PAGES = [each for each in TOOLS if each.kind != "formula"]

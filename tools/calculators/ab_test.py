@@ -8,18 +8,29 @@ from typing import Any
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
-_P1: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["baseline", "from", "p1", "conversion", "control"]}
-_P2: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["to", "p2", "treatment", "variant", "new"]}
-_ALPHA: dict[str, Any] = {"ge": 1e-9, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "false positive"]}
-_POWER: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["power"]}
-_COUNT: dict[str, Any] = {"ge": 1, "le": 1e15, "unit": "count", "words": ["per arm", "users", "samples", "n", "visitors", "in each arm"]}
+_P1: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["baseline", "from", "p1", "conversion", "control", "old",
+        "today", "currently", "now", "at present", "before", "converts at", "convert"]}
+_P2: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["to", "p2", "treatment", "variant", "new", "goes to",
+        "raises", "lift to", "better", "up to", "rise to", "variant converts", "improves to", "redesign"]}
+_ALPHA: dict[str, Any] = {"ge": 1e-9, "lt": 1, "unit": "fraction", "words": ["alpha", "significance", "false positive",
+        "significance level", "alpha of"]}
+_POWER: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["power", "power of", "chance to see it", "with a power"]}
+_COUNT: dict[str, Any] = {"ge": 1, "le": 1e15, "unit": "count", "words": ["per arm", "users", "samples", "n", "visitors",
+        "in each arm", "per group", "each group", "per variant", "customers", "people", "sessions", "each arm", "each side"]}
 
 
-@formula("ab.n_per_arm", words=["users per arm", "sample size", "detect a lift", "detect an increase"],
+@formula("ab.n_per_arm", words=["users per arm", "sample size", "detect a lift", "detect an increase", "users per group",
+        "how many users", "users in each arm", "visitors per variant", "per arm", "a/b test size", "to see", "detect", "to notice",
+        "how many people", "users do i need", "in each group", "samples needed"],
     unit="users", cases=[
     Case({"p1": 0.1, "p2": 0.11, "alpha": 0.05, "power": 0.8}, {"result": 14749}, source="unpooled normal approximation"),
     Case({"p1": 0.2, "p2": 0.25, "alpha": 0.05, "power": 0.8}, {"result": 1091}, source="unpooled normal approximation"),
     Case({"p1": 0.05, "p2": 0.055, "alpha": 0.05, "power": 0.8}, {"result": 31231}, source="unpooled normal approximation"),
+], asks=[
+    Ask("Sample size per arm to detect a lift from 8% to 9% at 5% significance and 80% power?", "result", 12206.0),
+    Ask("How many users do I need in each group to see a rise of the conversion from 3% to 3.6%?", "result", 13911.0),
+    Ask("The old page converts at 12%, I hope for 14% with the new one. How many visitors per variant with a "
+        "power of 90%?", "result", 5937.0),
 ])
 def n_per_arm(
     p1: float = param(**_P1), p2: float = param(**_P2), alpha: float = param(0.05, **_ALPHA),
@@ -33,26 +44,36 @@ def n_per_arm(
     return max(1, math.ceil(max(z, 0.0) ** 2 * (p1 * (1 - p1) + p2 * (1 - p2)) / (p1 - p2) ** 2))
 
 
-@formula("ab.n_per_arm_mean", words=["standard deviation", "difference in means", "sample size for a mean"],
+@formula("ab.n_per_arm_mean", words=["standard deviation", "difference in means", "sample size for a mean", "difference of means",
+        "means", "average differs", "continuous metric", "scatters", "sd of"],
     unit="users", cases=[
     Case({"sd": 10, "delta": 1, "alpha": 0.05, "power": 0.8}, {"result": 1570}, source="2 (1.96 + 0.8416)^2 * 100"),
 ], asks=[
     Ask("Standard deviation 40 and a difference of 2 to detect: users per arm?", "result", 6280, 0.002),
+    Ask("The rating has a standard deviation of 25 points and we want to detect a difference of 1.5. "
+        "How many users per arm?", "result", 4361.0, 0.002),
+    Ask("sd 120, effect 10, power 90%: users in each arm of a test of two means?", "result", 3027.0, 0.002),
 ])
 def n_per_arm_mean(
-    sd: float = param(gt=0, le=1e12, unit="count", words=["standard deviation", "sd"]),
-    delta: float = param(gt=0, le=1e12, unit="count", words=["difference", "effect"]),
+    sd: float = param(gt=0, le=1e12, unit="count", words=["standard deviation", "sd", "scatter", "spread", "standard deviation of",
+        "varies by"]),
+    delta: float = param(gt=0, le=1e12, unit="count", words=["difference", "effect", "detect a difference of", "to detect",
+        "change of", "shift of", "improvement of", "gain of"]),
     alpha: float = param(0.05, **_ALPHA), power: float = param(0.8, **_POWER),
 ) -> int:
     """Users in each arm of a two-sided test of two means with a common standard deviation (rounded up)."""
     return max(1, math.ceil(2 * (max(_z(1 - alpha / 2) + _z(power), 0.0) * sd / delta) ** 2))
 
 
-@formula("ab.power", words=["power", "chance to detect", "chance of seeing"],
+@formula("ab.power", words=["power", "chance to detect", "chance of seeing", "power of the test", "how likely do we detect",
+        "chance that the test shows", "would we detect", "likely to detect", "detect it"],
     unit="fraction", cases=[
     Case({"p1": 0.1, "p2": 0.11, "n": 14749, "alpha": 0.05}, {"result": 0.8}, abs=1e-4, source="inverse of ab.n_per_arm"),
 ], asks=[
     Ask("Baseline 10%, variant 11%, 8,000 users in each arm: what power does the test have?", "result", 0.5398, 0.01),
+    Ask("What is the power of an A/B test with 5,000 users per arm when conversion goes from 10% to 12%?", "result", 0.892083389),
+    Ask("We have only 3,000 visitors in each arm, the control converts 5% and the variant 6%. How likely "
+        "is it that the test detects it?", "result", 0.397276368),
 ])
 def power_of(
     p1: float = param(**_P1), p2: float = param(**_P2), n: float = param(**_COUNT), alpha: float = param(0.05, **_ALPHA),
@@ -63,11 +84,14 @@ def power_of(
     return NormalDist().cdf(shift - z) + NormalDist().cdf(-shift - z)
 
 
-@formula("ab.mde", words=["minimum detectable effect", "mde", "smallest effect", "detectable lift"],
+@formula("ab.mde", words=["minimum detectable effect", "mde", "smallest effect", "detectable lift", "smallest lift",
+        "smallest rise", "smallest difference", "how small a difference", "minimum detectable lift", "can we detect"],
     unit="fraction", cases=[
     Case({"p1": 0.1, "n": 14749, "alpha": 0.05, "power": 0.8}, {"result": 0.01}, rel=1e-4, source="inverse of ab.n_per_arm"),
 ], asks=[
     Ask("Baseline 8% and 20,000 users per arm: what is the smallest rise we can detect?", "result", 0.00771, 0.01),
+    Ask("With 50,000 users in each arm and a baseline of 4%, what is the minimum detectable effect?", "result", 0.0035448342),
+    Ask("Our conversion is 20% and 2,500 visitors go to each group. How small a difference can we detect?", "result", 0.0325995222),
 ])
 def mde(
     p1: float = param(**_P1), n: float = param(**_COUNT), alpha: float = param(0.05, **_ALPHA),
@@ -91,6 +115,9 @@ def mde(
     Case({"x1": 100, "n1": 1000, "x2": 130, "n2": 1000}, {"result": 0.0354885}, rel=1e-4, source="pooled two-proportion z test"),
 ], asks=[
     Ask("120 of 2000 visitors clicked on the old page and 165 of 2000 on the new one: p-value?", "result", 0.005676, 0.005),
+    Ask("In arm A 210 of 5000 users signed up, in arm B 260 of 5000 users. What is the p-value?", "result", 0.0181513934, 0.003),
+    Ask("With the old checkout 88 of 1200 visitors bought something, with the new one 121 of 1200 "
+        "visitors. Is the difference real, which p-value?", "result", 0.0168920059, 0.003),
 ])
 def p_value(
     x1: float = param(ge=0, le=1e15, unit="count", words=["conversions", "successes", "of", "x1"]), n1: float = param(**_COUNT),
@@ -104,16 +131,20 @@ def p_value(
     return 1.0 if spread == 0 else math.erfc(abs(x1 / n1 - x2 / n2) / spread / math.sqrt(2))
 
 
-@formula("ab.peeking_fp", words=["peeking", "peek", "look every day", "false positive rate", "stop early", "stopping early"],
+@formula("ab.peeking_fp", words=["peeking", "peek", "look every day", "false positive rate", "stop early", "stopping early",
+        "interim looks", "check every day", "stop as soon as", "check it", "false alarm", "checked", "significant at the first"],
     unit="fraction", cases=[
     Case({"looks": 1, "alpha": 0.05}, {"result": 0.05}, rel=1e-6, source="one look"),
     Case({"looks": 5, "alpha": 0.05}, {"result": 0.142}, abs=5e-4, source="P. Armitage et al., JRSS A 132(2), 1969"),
     Case({"looks": 10, "alpha": 0.05}, {"result": 0.193}, abs=5e-4, source="P. Armitage et al., JRSS A 132(2), 1969"),
 ], asks=[
     Ask("We look at the test 20 times and stop at the first p < 0.05: how often is that a false positive?", "result", 0.248, 0.01),
+    Ask("If I peek 5 times at alpha 5% and stop at the first significant result, how often is it a false alarm?", "result", 0.142, 0.01),
+    Ask("10 interim looks at a significance of 5%: false positive rate with stopping early?", "result", 0.193, 0.01),
 ])
 def peeking_fp(
-    looks: int = param(ge=1, le=100, unit="count", words=["looks", "peeks", "times"]), alpha: float = param(0.05, **_ALPHA),
+    looks: int = param(ge=1, le=100, unit="count", words=["looks", "peeks", "times", "interim looks", "checks", "days", "check",
+        "daily"]), alpha: float = param(0.05, **_ALPHA),
 ) -> float:
     """False-positive rate when a test without effect is read at equal steps and stopped at the first p < alpha."""
     return peeking_curve(looks, alpha)[-1]

@@ -1,4 +1,4 @@
-"""A buffer between a fast producer and a slow consumer: backlog, lag, drain, loss. Fluid rates, no single message."""
+"""A buffer between a fast producer and a slow consumer: backlog, drain, loss. Fluid rates, no single message."""
 
 from __future__ import annotations
 
@@ -7,90 +7,60 @@ from typing import Any, Literal
 
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, Value, formula, param, tool
 
-_IN: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps",
-                       "words": ["in", "arrive", "incoming", "producers send", "produced", "come in", "coming", "keep coming", "new ones"]}
-_OUT: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps",
-                        "words": ["out", "consume", "consumers handle", "processed", "process", "handle", "can take", "we can", "eat",
-                                  "work off", "read",
-                                  "consumers do", "throughput"]}
-_BACKLOG: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "messages",
-                            "words": ["backlog", "messages", "queued", "behind", "waiting", "piled up"]}
+IN_RPS: dict[str, Any] = {"ge": 0, "le": 1e12, "unit": "rps",
+                       "words": ["in", "arrive", "incoming", "producers send", "produced", "come in", "coming", "keep coming",
+        "new ones", "produce", "producers do", "producers", "publish", "published", "sent", "go in", "flow in", "arriving",
+        "arrivals", "written"]}
+OUT_RPS: dict[str, Any] = {"gt": 0, "le": 1e12, "unit": "rps",
+                        "words": ["out", "consume", "consumers handle", "processed", "process", "handle", "can take", "we can",
+        "eat", "work off", "read", "consumers do", "throughput", "go out", "flow out", "consumers", "consumer does",
+        "consumer handles", "drain", "consumed", "work through", "workers handle", "can do"]}
+BACKLOG: dict[str, Any] = {"ge": 0, "le": 1e18, "unit": "messages",
+                            "words": ["backlog", "messages", "queued", "behind", "waiting", "piled up", "lag of", "unread",
+        "unprocessed", "pending", "messages behind", "are waiting", "jobs", "stuck"]}
 
 
 @formula("backpressure.backlog", unit="messages", words=["backlog", "piles up", "pile up", "how big is the backlog",
-                                                         "messages waiting"], cases=[
+        "messages waiting", "backlog after", "how many messages wait", "queue grows", "backlog grow", "messages are waiting",
+        "have piled up"], cases=[
     Case({"in_rps": 12000, "out_rps": 10000, "duration_s": 300}, {"result": 600_000}, rel=1e-12,
          source="2,000/s * 300 s"),
     Case({"in_rps": 9000, "out_rps": 10000, "duration_s": 300}, {"result": 0}, source="the consumer keeps up")], asks=[
     Ask("9k messages a second are produced and we process 7k a second, for 10 minutes: how many pile up?", "result", 1200000.0),
+    Ask("Producers send 2,500 a second, consumers handle 2,200 a second. How big is the backlog after 20 minutes?", "result", 360000.0),
+    Ask("For half an hour 800 events/s come in while we can process only 500 per second. How many messages "
+        "are waiting then?", "result", 540000.0),
 ])
 def backlog(
-    in_rps: float = param(**_IN), out_rps: float = param(**_OUT),
-    duration_s: float = param(ge=0, le=1e9, unit="s", words=["for", "lasts", "duration"]),
-    start: float = param(0.0, **_BACKLOG),
+    in_rps: float = param(**IN_RPS), out_rps: float = param(**OUT_RPS),
+    duration_s: float = param(ge=0, le=1e9, unit="s", words=["for", "lasts", "duration", "after", "over", "during", "goes on for",
+        "keeps up for"]),
+    start: float = param(0.0, **BACKLOG),
 ) -> float:
     """Messages waiting after a time at constant rates: max(0, start + (in - out) * t)."""
     return max(0.0, start + (in_rps - out_rps) * duration_s)
 
 
-@formula("backpressure.drain_s", unit="s", words=["drain", "catch up", "work off", "until it is empty", "drained", "caught up"], cases=[
+@formula("backpressure.drain_s", unit="s", words=["drain", "catch up", "work off", "until it is empty", "drained", "caught up",
+        "caught up again", "worked off", "empty again", "how long to drain", "clear the backlog", "until the backlog is gone",
+        "until we are caught up", "work through the backlog"], cases=[
     Case({"backlog": 600_000, "out_rps": 10_000, "in_rps": 6_000}, {"result": 150}, rel=1e-12,
          source="600,000 / 4,000"),
     Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="nothing else comes in")], asks=[
     Ask("We are 2 million messages behind, 15k/s come in and the consumers handle 20k/s. When have we "
         "caught up, in seconds?", "result", 400.0),
+    Ask("A backlog of 90,000 messages, 400/s come in and 700/s are processed: how many seconds to drain it?", "result", 300.0),
+    Ask("There are 1.2 million jobs pending. New ones arrive at 1,000 per second and the workers handle 1,600 "
+        "per second. How many seconds until the backlog is gone?", "result", 2000.0),
 ])
 def drain_s(
-    backlog: float = param(**_BACKLOG), out_rps: float = param(**_OUT), in_rps: float = param(0.0, **_IN),
+    backlog: float = param(**BACKLOG), out_rps: float = param(**OUT_RPS), in_rps: float = param(0.0, **IN_RPS),
 ) -> float:
     """Time to work off a backlog while more comes in: backlog / (out - in)."""
     if backlog and in_rps >= out_rps:
         raise ToolError(f"backpressure.drain_s: {in_rps:g} come in and only {out_rps:g} go out, so the backlog never "
                         "drains.")
     return backlog / (out_rps - in_rps) if backlog else 0.0
-
-
-@formula("backpressure.lag_s", unit="s", words=["consumer lag", "how far behind", "how old", "lag"], cases=[
-    Case({"backlog": 600_000, "out_rps": 10_000}, {"result": 60}, rel=1e-12, source="600,000 / 10,000")], asks=[
-    Ask("A backlog of 240k messages at a throughput of 4k per second: what is the consumer lag in seconds?", "result", 60.0),
-])
-def lag_s(backlog: float = param(**_BACKLOG), out_rps: float = param(**_OUT)) -> float:
-    """How long a message that arrives now waits: backlog / consumption rate."""
-    return backlog / out_rps
-
-
-@formula("backpressure.time_to_full_s", words=["buffer is full", "fills up", "buffer full", "queue is full", "overflows"],
-    unit="s", cases=[
-    Case({"limit": 100_000, "in_rps": 12_000, "out_rps": 10_000}, {"result": 50}, rel=1e-12, source="100,000 / 2,000")], asks=[
-    Ask("A buffer of 50,000 messages, 3k per second come in and 2k per second go out: when does it "
-        "overflow, in seconds?", "result", 50.0),
-])
-def time_to_full_s(
-    limit: float = param(ge=0, le=1e18, unit="messages", words=["limit", "buffer of", "capacity", "buffer", "holds", "queue of"]),
-    in_rps: float = param(**_IN), out_rps: float = param(**_OUT),
-) -> float:
-    """Time until a buffer is full: limit / (in - out)."""
-    if in_rps <= out_rps:
-        raise ToolError(f"backpressure.time_to_full_s: {out_rps:g} can go out and only {in_rps:g} come in, so it never "
-                        "fills.")
-    return limit / (in_rps - out_rps)
-
-
-@formula("backpressure.consumers", words=["how many consumers", "consumers needed", "consumers do i need", "partitions"],
-    unit="consumers", cases=[
-    Case({"in_rps": 12_000, "per_consumer_rps": 1_000, "backlog": 600_000, "within_s": 300}, {"result": 14},
-         source="12 + 2")], asks=[
-    Ask("45k messages per second come in, each consumer handles 4k per second: how many consumers do I need?", "result", 12),
-])
-def consumers(
-    in_rps: float = param(**_IN),
-    per_consumer_rps: float = param(ge=0.001, le=1e12, unit="rps", words=["each consumer", "per consumer", "a consumer",
-                                                                          "one consumer", "each", "each handles"]),
-    backlog: float = param(0.0, **_BACKLOG),
-    within_s: float = param(600.0, ge=0.001, le=1e9, unit="s", words=["within", "in"]),
-) -> int:
-    """Consumers that keep up and also work off a backlog within a time, rounded up."""
-    return -int(-(in_rps + backlog / within_s) // per_consumer_rps)
 
 
 class Backpressure(Params):

@@ -17,7 +17,11 @@ _FAILED = ("f", "fail", "failed", "failure", "error", "err", "timeout", "false")
 _TIMED = re.compile(rf"(?:(?P<at>\d{{1,12}}(?:\.\d+)?):)?(?P<how>{'|'.join(_FAILED)}|s|ok|success|succeeded|pass|true)", re.IGNORECASE)
 
 _MAX: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "failures",
-                        "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold"]}
+                        "words": ["fail_max", "failures", "after", "trips after", "opens after", "threshold", "failures in a row",
+        "consecutive failures", "opens on", "trips at"]}
+_RESET = ["reset timeout", "reset", "stays open", "tries again after", "half-open after", "trial every", "one trial", "one call every"]
+_LASTING = ["within", "in", "during", "over", "dead for"]
+ATTEMPTS = 20
 
 
 @dataclass
@@ -64,52 +68,89 @@ def replay(times_ms: Sequence[int], failed: Sequence[bool], breaker: Breaker) ->
     return passed, states
 
 
-@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through", "breaker trips", "get through", "let through"],
+@formula("breaker.calls_through", unit="calls", words=["circuit breaker lets through", "breaker trips", "get through",
+        "let through", "really reach", "reach the dead service", "reached the", "calls reach", "still hit", "go through",
+        "actually reach", "lets through"],
          cases=[
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 5}, source=PYBREAKER),
     Case({"fail_max": 5, "attempts": 3, "within_reset": True}, {"result": 3}, source="it never trips"),
     Case({"fail_max": 5, "attempts": 20, "within_reset": False}, {"result": 6}, source="one trial after the timeout"),
+    Case({"fail_max": 3, "attempts": 60, "reset_s": 20, "lasting_s": 60}, {"result": 5},
+         source="by hand: opens at 2 s, trials at 22 and 42 s"),
 ], asks=[Ask("A breaker trips after 5 failures and 20 attempts follow each other within the reset timeout: how many "
-             "calls get through?", "result", 5)])
+             "calls get through?", "result", 5),
+    Ask("The breaker opens after 6 failures in a row; the service is dead and 40 calls follow within the reset "
+        "timeout. How many of them reach it?", "result", 6.0),
+    Ask("A dead dependency gets 90 attempts in 30 s. The breaker trips after 10 failures and has a reset timeout "
+        "of a minute. How many calls really reach it?", "result", 10.0),
+    Ask("Circuit breaker with 4 failures to open and a reset timeout of 20 s. The backend is down, we make 120 "
+        "calls in 2 minutes. How many calls go through?", "result", 9.0),
+])
 def calls_through(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries"]),
-    within_reset: bool = param(True, words=["within the reset timeout", "within reset"]),
+    attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"],
+    help="20 if none"),
+    within_reset: bool | None = param(None, words=["within the reset timeout", "within reset"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass", "reset timeouts"],
                           help="reset timeouts that pass when not within_reset; each lets one trial through"),
+    reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
+    lasting_s: float | None = param(None, gt=0, le=1e9, unit="s", words=_LASTING,
+                                    help="time over which the attempts are spread evenly, while the dependency is dead"),
 ) -> int:
     """Calls to a dead dependency that a breaker lets through: the first fail_max, then one trial for each reset
     timeout."""
-    return min(attempts, fail_max + (0 if within_reset else timeouts))
+    if reset_s is not None and lasting_s is not None:
+        return _through("breaker.calls_through", fail_max, attempts, reset_s, lasting_s)
+    inside = _inside("breaker.calls_through", within_reset, reset_s)
+    return min(ATTEMPTS if attempts is None else attempts, fail_max + (0 if inside else timeouts))
 
 
-@formula("breaker.calls_refused", words=["fails fast", "answered at once", "refused by the breaker", "rejected by the breaker"],
+@formula("breaker.calls_refused", words=["fails fast", "answered at once", "refused by the breaker", "rejected by the breaker",
+        "fail fast", "refused at once", "are refused", "rejected at once", "short-circuited", "answered by the breaker", "spared"],
     unit="calls", cases=[
     Case({"fail_max": 5, "attempts": 20, "within_reset": True}, {"result": 15}, source=PYBREAKER)], asks=[
     Ask("A breaker trips after 4 failures and 30 calls come within the reset timeout. How many are "
         "refused by the breaker?", "result", 26),
+    Ask("After 5 failures the breaker opens. 50 calls are made within the reset timeout, how many are refused at once?", "result", 45.0),
+    Ask("The backend is dead for 60 s and gets 300 calls in that time. The breaker opens after 3 consecutive "
+        "failures, reset timeout 30 s. How many calls fail fast?", "result", 296.0),
 ])
 def calls_refused(
     fail_max: int = param(5, **_MAX),
-    attempts: int = param(20, ge=0, le=10**12, unit="calls", words=["attempts", "calls"]),
-    within_reset: bool = param(True, words=["within the reset timeout"]),
+    attempts: int | None = param(None, ge=0, le=10**12, unit="calls", words=["attempts", "calls", "tries", "requests"],
+    help="20 if none"),
+    within_reset: bool | None = param(None, words=["within the reset timeout"]),
     timeouts: int = param(1, ge=0, le=10**9, unit="count", words=["timeouts pass"]),
+    reset_s: float | None = param(None, ge=0, le=1e9, unit="s", words=_RESET, help="with lasting_s: told instead of timeouts"),
+    lasting_s: float | None = param(None, gt=0, le=1e9, unit="s", words=_LASTING,
+                                    help="time over which the attempts are spread evenly, while the dependency is dead"),
 ) -> int:
     """Calls to a dead dependency that a breaker answers itself, at once."""
-    return attempts - min(attempts, fail_max + (0 if within_reset else timeouts))
+    made = ATTEMPTS if attempts is None else attempts
+    if reset_s is not None and lasting_s is not None:
+        return made - _through("breaker.calls_refused", fail_max, attempts, reset_s, lasting_s)
+    inside = _inside("breaker.calls_refused", within_reset, reset_s)
+    return made - min(made, fail_max + (0 if inside else timeouts))
 
 
-@formula("breaker.calls_to_trip", words=["until the breaker trips", "calls until it trips", "until it opens", "to trip"],
+@formula("breaker.calls_to_trip", words=["until the breaker trips", "calls until it trips", "until it opens", "to trip",
+        "breaker open on average", "before it trips", "does it take to trip", "calls does it take", "to open",
+        "calls until it opens"],
     unit="calls", cases=[
     Case({"error_rate": 0.5, "fail_max": 5}, {"result": 62}, rel=1e-12, source="run of 5: (1 - 0.5^5) / (0.5 * 0.5^5)"),
     Case({"error_rate": 1, "fail_max": 5}, {"result": 5}, rel=1e-12, source="every call fails"),
     Case({"error_rate": 0.1, "fail_max": 5}, {"result": 111_110}, rel=1e-9, source="run of 5 at 10%")], asks=[
     Ask("30% of the calls fail and the breaker needs 3 failures in a row. After how many calls does it "
         "trip on average?", "result", 51.4815),
+    Ask("At an error rate of 60% and 5 failures in a row to trip: how many calls until it opens on average?", "result", 29.6502058),
+    Ask("A dependency fails 20% of the time. The breaker wants 4 consecutive failures. How many calls does it "
+        "take to trip?", "result", 780.0),
 ])
 def calls_to_trip(
-    error_rate: float = param(gt=0, le=1, unit="fraction", words=["error rate", "fail", "errors"]),
-    fail_max: int = param(5, ge=1, le=100, unit="failures", words=["failures in a row", "fail_max"]),
+    error_rate: float = param(gt=0, le=1, unit="fraction", words=["error rate", "fail", "errors", "fails", "failing",
+        "of the calls", "failure rate"]),
+    fail_max: int = param(5, ge=1, le=100, unit="failures", words=["failures in a row", "fail_max", "in a row", "consecutive",
+        "straight"]),
 ) -> float:
     """Mean calls until fail_max failures in a row: (1 - p^k) / (p^k (1 - p)). A partly failing dependency hardly trips
     it."""
@@ -120,16 +161,20 @@ def calls_to_trip(
     return float(fail_max) if error_rate == 1 else (1 - run) / (run * (1 - error_rate))
 
 
-@formula("breaker.probes", words=["trial calls", "probes", "half-open tries"],
+@formula("breaker.probes", words=["trial calls", "probes", "half-open tries", "trials", "half-open trials", "test calls",
+        "how often does it probe", "trial calls fail"],
     unit="calls", cases=[
     Case({"outage_s": 300, "reset_s": 60}, {"result": 5}, source="one trial a minute"),
     Case({"outage_s": 59, "reset_s": 60}, {"result": 0}, source="it is over before the first trial")], asks=[
     Ask("The breaker retries every 20 s while the outage of 4 minutes lasts. How many trial calls fail?", "result", 12),
+    Ask("An outage of 10 minutes and a reset timeout of 30 s: how many trial calls fail?", "result", 20.0),
+    Ask("The open breaker tries again every 15 s. The service is down for 3 minutes. How many probes fail?", "result", 12.0),
 ])
 def probes(
-    outage_s: float = param(ge=0, le=1e9, unit="s", words=["outage", "down for"]),
+    outage_s: float = param(ge=0, le=1e9, unit="s", words=["outage", "down for", "lasts", "dead for", "broken for", "outage of",
+        "for"]),
     reset_s: float = param(60.0, gt=0, le=1e9, unit="s", words=["reset", "reset timeout", "retries every", "tries again",
-                                                                "half-open after"]),
+        "half-open after", "every", "trial every", "probes every", "one call every"]),
 ) -> int:
     """Trials that fail while an outage goes on after the breaker has opened, under steady calls."""
     return math.floor(outage_s / reset_s + 1e-9)
@@ -175,3 +220,20 @@ def _outcomes(text: str, interval_s: float) -> tuple[list[int], list[bool]]:
     if times != sorted(times):
         raise ToolError("breaker.replay: the calls must come in order of time.")
     return times, [entry["how"].lower() in _FAILED for entry in entries if entry]
+
+
+def _inside(name: str, within_reset: bool | None, reset_s: float | None) -> bool:
+    """Whether all calls come before the first trial; that isn't assumed when a reset timeout is told."""
+    if within_reset is None and reset_s is not None:
+        raise ToolError(f"{name}: do all calls come within the reset timeout of {reset_s:g} s? Give within_reset, or lasting_s.")
+    return within_reset is not False
+
+
+def _through(name: str, fail_max: int, attempts: int | None, reset_s: float, lasting_s: float) -> int:
+    """Failed calls of evenly spaced attempts: the first fail_max, then the first one after each reset timeout."""
+    if attempts is None:
+        raise ToolError(f"{name}: how many calls are made in the {lasting_s:g} s? Give attempts.")
+    if attempts <= fail_max:
+        return attempts
+    apart = max(1, math.ceil(reset_s * attempts / lasting_s - 1e-9))
+    return fail_max + (attempts - fail_max) // apart

@@ -7,51 +7,76 @@ import math
 from tools.base import Ask, Case, Line, Params, Plot, ToolError, ToolResult, formula, param, tool
 
 
-@formula("ab.rule_of_three", words=["no failure", "without a failure", "zero errors", "clean canary", "rule of three"],
+@formula("ab.rule_of_three", words=["no failure", "without a failure", "zero errors", "clean canary", "rule of three",
+        "not a single failure", "no event", "never failed", "no incident", "zero failures"],
     unit="fraction", cases=[
     Case({"n": 300}, {"result": 0.01}, rel=1e-12, source="3 / n"),
-], asks=[Ask("No failure in 1,000 requests: what error rate can't be excluded at 95%?", "result", 0.003)])
-def rule_of_three(n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials", "failures in"])) -> float:
+], asks=[Ask("No failure in 1,000 requests: what error rate can't be excluded at 95%?", "result", 0.003),
+    Ask("The canary served 1,500 requests and not a single failure was seen. By the rule of three, how high may "
+        "the error rate still be?", "result", 0.002),
+    Ask("Rule of three: zero errors in 60,000 requests, upper bound?", "result", 5e-05),
+])
+def rule_of_three(n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials", "failures in", "calls", "runs",
+        "deploys", "tries"])) -> float:
     """Upper 95% bound of a rate after n trials without an event, by the rule of three: 3 / n."""
     return min(1.0, 3 / n)
 
 
-@formula("ab.upper_bound_zero", words=["no errors", "zero errors", "upper bound", "confidence bound"],
+@formula("ab.upper_bound_zero", words=["no errors", "zero errors", "upper bound", "confidence bound", "exact upper bound",
+        "without an error", "no failure", "not one failed", "can still be", "confidence"],
     unit="fraction", cases=[
     Case({"n": 300, "confidence": 0.95}, {"result": 0.0099361}, rel=1e-4, source="1 - 0.05^(1/300)"),
 ], asks=[
     Ask("Zero errors in 2,500 requests: 95% upper bound of the rate?", "result", 0.0011976, 0.005),
+    Ask("400 trials without an error: exact upper bound of the error rate at a confidence of 99%?", "result", 0.0114469053, 0.002),
+    Ask("We saw no errors in 900 calls. What is the upper 95% confidence bound of the rate?", "result", 0.0033230578, 0.003),
 ])
 def upper_bound_zero(
-    n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials"]),
+    n: float = param(ge=1, le=1e15, unit="requests", words=["requests", "trials", "calls", "runs", "tests", "deploys", "tries"]),
     confidence: float = param(0.95, gt=0, lt=1, unit="fraction", words=["confidence"]),
 ) -> float:
     """Exact upper bound of a rate after n trials without an event: 1 - (1 - confidence)^(1/n)."""
     return -math.expm1(math.log1p(-confidence) / n)
 
 
-@formula("ab.seen_once", words=["at least one", "see it once", "show up once", "shows up"],
+@formula("ab.seen_once", words=["at least one", "see it once", "show up once", "shows up", "at least once", "see it at least once",
+        "will i see it", "ever see", "comes up", "would have shown", "happens at least once", "notice it once"],
     unit="fraction", cases=[
     Case({"p": 0.001, "n": 1000}, {"result": 1 - 0.999**1000}, rel=1e-9, source="1 - (1-p)^n"),
 ], asks=[
-    Ask("A bug hits 1 in 5,000 requests. How likely does it show at least once in 10,000 requests?", "result", 0.86468),
+    Ask("A bug hits 1 in 5,000 requests. How likely does it show up at least once when 10,000 requests are served?", "result", 0.86468),
+    Ask("A crash happens in 0.02% of the requests. We serve 8,000 requests. How likely do we see at least one?", "result", 0.798135787),
+    Ask("A race condition shows up in one in 300 test runs; I make 500 runs. Chance that it shows up at "
+        "least once?", "result", 0.811649489),
 ])
 def seen_once(
-    p: float = param(ge=0, le=1, unit="fraction", words=["rate", "probability", "hits", "affects"]),
-    n: float = param(ge=0, le=1e15, unit="requests", words=["requests", "trials"]),
+    p: float = param(ge=0, le=1, unit="fraction", words=["rate", "probability", "hits", "affects", "one request in", "chance of",
+        "of the requests", "of requests", "happens in", "occurs in", "crashes"]),
+    n: float = param(ge=0, le=1e15, unit="requests", words=["requests", "trials", "calls", "tests", "runs", "times", "tries", "users"]),
 ) -> float:
     """Chance that an event of probability p shows at least once in n independent trials."""
     return float(n > 0) if p == 1 else -math.expm1(n * math.log1p(-p))
 
 
-@formula("ab.canary_power", unit="fraction", cases=[
+@formula("ab.canary_power", words=["canary catches", "canary detects", "caught by the canary", "notice the regression",
+        "detect the regression", "chance that the canary", "notice it in the canary", "power of the canary", "old error rate",
+        "error rate of the canary"], unit="fraction", cases=[
     Case({"p1": 0.0, "p2": 0.001, "n": 1000, "alpha": 0.05}, {"result": 1 - 0.999**1000}, rel=1e-9, source="one failure shows"),
+], asks=[
+    Ask("The canary gets 3,000 requests, baseline error rate 0.2%, the new version has 0.6%. Chance "
+        "that the canary detects it at alpha 5%?", "result", 0.96999298, 0.003),
+    Ask("Normally 1% of calls fail, the bad version fails 3% of the time, 500 requests go to the "
+        "canary. How likely is the regression caught?", "result", 0.933071439, 0.003),
+    Ask("How likely does a canary of 10,000 requests notice that errors rise from a baseline of "
+        "0.1% to 0.15%?", "result", 0.431910405, 0.003),
 ])
 def canary_power(
-    p1: float = param(ge=0, lt=1, unit="fraction", words=["baseline"]),
-    p2: float = param(gt=0, le=1, unit="fraction", words=["canary"]),
-    n: int = param(ge=0, le=10**12, unit="requests", words=["requests"]),
-    alpha: float = param(0.05, gt=0, lt=1, unit="fraction", words=["alpha"]),
+    p1: float = param(ge=0, lt=1, unit="fraction", words=["baseline", "old", "old version", "normally", "usual", "stable", "known",
+        "before", "old error rate"]),
+    p2: float = param(gt=0, le=1, unit="fraction", words=["canary", "new version", "new", "really has", "bad version", "regression",
+        "worse", "raises errors to", "rises to"]),
+    n: int = param(ge=0, le=10**12, unit="requests", words=["requests", "calls", "canary gets", "canary serves"]),
+    alpha: float = param(0.05, gt=0, lt=1, unit="fraction", words=["alpha", "significance", "false alarm"]),
 ) -> float:
     """Chance that n canary requests at error rate p2 fail a one-sided exact test against the known baseline p1."""
     return _at_least(_critical(n, p1, alpha), n, p2)

@@ -53,12 +53,18 @@ def latency(
     return LADDER_NS[_operation(op)] / _UNIT_NS[unit.strip()]
 
 
-@formula("boe.fibre_rtt_ms", unit="ms", cases=[
+@formula("boe.fibre_rtt_ms", words=["round trip over fibre", "lowest round trip", "light in glass", "speed of light",
+        "lower bound of the round trip", "lowest possible round trip", "cable between"], unit="ms", cases=[
     Case({"km": 9000}, {"result": 90}, rel=1e-12, source="2 * 9,000 km / 200,000 km/s"),
-], asks=[Ask("What round trip must 9,000 km of fibre take at the least, in ms?", "result", 90)])
+], asks=[Ask("What round trip must 9,000 km of fibre take at the least, in ms?", "result", 90),
+    Ask("The data centres are 4,200 km apart by fibre, what is the lowest possible round trip in ms?", "result", 42.0),
+    Ask("A cable of 1,300 km connects two regions. How many ms does light in fibre need for a round trip at the least?", "result", 13.0),
+])
 def fibre_rtt_ms(
-    km: float = param(ge=0, le=1e6, unit="km", words=["distance", "km", "fibre", "fiber", "apart"]),
-    km_per_s: float = param(FIBRE_KM_PER_S, gt=0, le=299_792.458, unit="km/s", words=["speed of light"]),
+    km: float = param(ge=0, le=1e6, unit="km", words=["distance", "km", "fibre", "fiber", "apart", "cable", "long", "kilometres",
+        "away"]),
+    km_per_s: float = param(FIBRE_KM_PER_S, gt=0, le=299_792.458, unit="km/s", words=["speed of light", "km per second",
+        "light covers", "light travels"]),
 ) -> float:
     """Lower bound of a round trip over fibre in milliseconds: twice the distance at two thirds of light's speed."""
     return 2 * km / km_per_s * 1000

@@ -14,18 +14,26 @@ _GOAL: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["goal",
 _HOURS: dict[str, Any] = {"gt": 0, "le": 1e9, "unit": "h"}
 
 
-@formula("avail.nines", unit="count", cases=[
+@formula("avail.nines", words=["how many nines", "number of nines", "nines is that", "nines does that make", "in nines"], unit="count",
+    cases=[
     Case({"a": 0.999}, {"result": 3.0}, rel=1e-9, source="-log10(1 - a)"),
+], asks=[
+    Ask("How many nines is an availability of 99.95%?", "result", 3.30103),
+    Ask("My uptime was 99.2 percent last quarter, how many nines is that?", "result", 2.09691001),
+    Ask("We are up 99.997% of the time. What is that as a number of nines?", "result", 4.52287875),
 ])
 def nines(a: float = param(ge=0, lt=1, unit="fraction", words=["availability", "uptime"])) -> float:
     """Number of nines of an availability: -log10(1 - a)."""
     return -math.log10(1 - a)
 
 
-@formula("avail.of_nines", unit="fraction", cases=[
+@formula("avail.of_nines", words=["nines as a percentage", "percent is that", "in percent", "as a percentage"], unit="fraction", cases=[
     Case({"nines": 5}, {"result": 0.99999}, rel=1e-12, source="1 - 10^-nines"),
+], asks=[
+    Ask("Which availability belongs to 2.5 nines?", "result", 0.996837722, 1e-06),
+    Ask("What availability in percent are 4 nines?", "result", 0.9999, 1e-06),
 ])
-def of_nines(nines: float = param(ge=0, le=15, unit="count", words=["nines"])) -> float:
+def of_nines(nines: float = param(ge=0, le=15, unit="nines", words=["nines"])) -> float:
     """Availability that has so many nines: 1 - 10^-nines."""
     return 1 - 10**-nines
 
@@ -35,7 +43,10 @@ def of_nines(nines: float = param(ge=0, le=15, unit="count", words=["nines"])) -
     Case({"a": 0.999, "days": 30}, {"result": 43.2}, rel=1e-9, source="arithmetic"),
     Case({"a": 0.9999, "days": 365.25}, {"result": 52.596}, rel=1e-9, source="arithmetic"),
 ], asks=[Ask("Four nines: how long may we be down in a quarter of 90 days, in minutes?", "result", 12.96),
-    Ask("How many minutes of downtime in 7 days does 99.9% availability mean?", "result", 10.08)])
+    Ask("How many minutes of downtime in 7 days does 99.9% availability mean?", "result", 10.08),
+    Ask("At 99.95% uptime, how many minutes of downtime is that in a month of 30 days?", "result", 21.6),
+    Ask("My provider promises 99.8%. How many minutes down does that allow in a week?", "result", 20.16),
+])
 def downtime_min(a: float = param(**_A), days: float = param(30.0, gt=0, le=36_600, unit="days", words=["days", "day", "week",
         "month", "year"])) -> float:
     """Expected downtime in minutes of so many days: (1 - a) * days * 1440."""
@@ -47,6 +58,8 @@ def downtime_min(a: float = param(**_A), days: float = param(30.0, gt=0, le=36_6
     Case({"a": 0.99, "days": 365}, {"result": 87.6}, rel=1e-9, source="arithmetic"),
 ], asks=[
     Ask("How many hours of downtime in 90 days does 99.5% allow?", "result", 10.8),
+    Ask("How many hours may a 98% available batch cluster be down in a 30 day month?", "result", 14.4),
+    Ask("We measured 99.7% availability. How many hours of downtime is that in 182 days?", "result", 13.104),
 ])
 def downtime_h(a: float = param(**_A), days: float = param(365.0, gt=0, le=36_600, unit="days", words=["days", "day", "week", "month",
         "year"])) -> float:
@@ -56,7 +69,10 @@ def downtime_h(a: float = param(**_A), days: float = param(365.0, gt=0, le=36_60
 
 @formula("avail.downtime_s", unit="s", words=["seconds of downtime", "seconds down"], cases=[
     Case({"a": 0.9999, "days": 1}, {"result": 8.64}, rel=1e-9, source="arithmetic"),
-], asks=[Ask("How many seconds of downtime a week does 99.999% allow?", "result", 6.048)])
+], asks=[Ask("How many seconds of downtime a week does 99.999% allow?", "result", 6.048),
+    Ask("99.99% uptime in a 28 day month: how many seconds down?", "result", 241.92),
+    Ask("How many seconds may a service at 99.95% be down in one day?", "result", 43.2),
+])
 def downtime_s(a: float = param(**_A), days: float = param(gt=0, le=36_600, unit="days", words=["days", "day", "week", "month",
                                                                                                 "year"])) -> float:
     """Expected downtime in seconds of so many days: (1 - a) * days * 86400."""
@@ -71,6 +87,7 @@ def downtime_s(a: float = param(**_A), days: float = param(gt=0, le=36_600, unit
 ], asks=[
     Ask("A fleet of 4,000 machines with an MTBF of 20,000 hours each: how many failures in a day?", "result", 4.8),
     Ask("Disk MTBF is 1 million hours. How many of our 50,000 disks fail in 30 days?", "result", 36.0),
+    Ask("We run 600 GPUs, one of them fails every 40,000 hours. How many failures do we expect in a week?", "result", 2.52),
 ])
 def fleet_failures(
     parts: float = param(gt=0, le=1e12, unit="parts", words=["machines", "disks", "servers", "fleet of", "nodes", "gpus", "parts",
@@ -88,6 +105,7 @@ def fleet_failures(
 ], asks=[
     Ask("The site was down for 3 hours in the last 90 days. Which availability is that?", "result", 0.998611, 1e-05),
     Ask("90 minutes of downtime in a 30 day month: what uptime do we have?", "result", 0.997917, 1e-05),
+    Ask("We were offline for 26 minutes in one week. What uptime is that?", "result", 0.997420635, 1e-05),
 ])
 def from_downtime(
     down_min: float = param(ge=0, le=1e9, unit="min", words=["downtime", "down", "outage", "offline", "unavailable"]),
@@ -103,7 +121,9 @@ def from_downtime(
     unit="fraction", cases=[
     Case({"mtbf_h": 999, "mttr_h": 1}, {"result": 0.999}, rel=1e-12, source="arithmetic"),
 ], asks=[Ask("MTBF is 30 days and MTTR 45 minutes. Availability?", "result", 0.998959, 1e-05),
-    Ask("A node fails every 1,000 h and takes 2 h to repair: what availability?", "result", 0.998004)])
+    Ask("A node fails every 1,000 h and takes 2 h to repair: what availability?", "result", 0.998004),
+    Ask("A switch breaks every 2 years and it takes 6 hours to replace it. How available is it?", "result", 0.999657651, 1e-06),
+])
 def mtbf(
     mtbf_h: float = param(words=["mtbf", "mttf", "fails every", "between failures", "breaks every", "crashes every", "dies every",
                                  "once every"], **_HOURS),
@@ -120,6 +140,8 @@ def mtbf(
 ], asks=[
     Ask("A request needs the gateway at 99.95%, the app at 99.9% and the database at 99.99%, and all "
         "must be up. Overall?", "result", 0.99840055, 1e-06),
+    Ask("The page needs DNS at 99.99%, a CDN at 99.9% and an API at 99.5%; all must work. What "
+        "uptime is that together?", "result", 0.993905599, 1e-06),
 ])
 def series_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, words=["availabilities", "all needed", "all must",
                                                                                  "must all", "all have to", "overall", "in series",
@@ -133,6 +155,8 @@ def series_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, words=
     Case({"a": [0.99, 0.9]}, {"result": 0.999}, rel=1e-12, source="1 - product of the unavailabilities"),
 ], asks=[
     Ask("Two providers, one up 99.5% and the other 98% of the time; either one is enough. Availability?", "result", 0.9999, 1e-06),
+    Ask("The primary link is up 99% of the time and the standby 90%; one of them is enough. How "
+        "available are we?", "result", 0.999, 1e-06),
 ])
 def parallel_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, words=["availabilities", "either", "one suffices",
                                                                                    "one is enough", "any one",
@@ -146,7 +170,9 @@ def parallel_of(a: tuple[float, ...] = param(min_length=1, max_length=1000, word
     unit="fraction", cases=[
     Case({"target": 0.999, "n": 5}, {"result": 0.999**0.2}, rel=1e-12, source="n-th root"),
 ], asks=[Ask("To promise 99.95% overall with 12 services in a row, how good must each service be?", "result", 0.9999583, 1e-06),
-    Ask("Which availability must each of 30 components in series have for 99.9% overall?", "result", 0.99996665)])
+    Ask("Which availability must each of 30 components in series have for 99.9% overall?", "result", 0.99996665),
+    Ask("The boss wants 99.9% for the whole chain of 8 microservices. How good must each be?", "result", 0.999874945, 1e-06),
+])
 def needed_each(
     target: float = param(**_GOAL),
     n: int = param(ge=1, le=100_000, unit="components", words=["components", "in series", "dependencies", "services", "chain",
@@ -156,15 +182,20 @@ def needed_each(
     return float(target ** (1 / n))
 
 
-@formula("avail.replicas_needed", words=["how many replicas", "how many copies", "replicas do i need", "replicas needed"],
+@formula("avail.replicas_needed", words=["how many replicas", "how many copies", "replicas do i need", "replicas needed",
+        "machines do i need", "how many machines", "in parallel", "independent", "how many servers", "copies are needed",
+        "replicas for"],
     unit="replicas", cases=[
     Case({"a": 0.99, "target": 0.9999}, {"result": 2}, source="1 - 0.01^2"),
     Case({"a": 0.9, "target": 0.9999}, {"result": 4}, source="1 - 0.1^4"),
 ], asks=[
     Ask("Each replica is up 95% of the time. How many replicas do I need for three nines?", "result", 3.0),
+    Ask("One copy is available 98% of the time and I want five nines, independent failures. How many copies do I need?", "result", 3.0),
+    Ask("Target 99.99% and each node is up 90%: how many replicas are needed?", "result", 4.0),
 ])
 def replicas_needed(
-    a: float = param(gt=0, lt=1, unit="fraction", words=["availability", "each", "up", "is up", "replica"]), target: float = param(**_GOAL),
+    a: float = param(gt=0, lt=1, unit="fraction", words=["availability", "each", "up", "is up", "replica"]),
+    target: float = param(**_GOAL),
 ) -> int:
     """Fewest independent replicas, of which one suffices, that reach the target (common causes forbid it in practice)."""
     return max(1, math.ceil(math.log(1 - target) / math.log(1 - a) - 1e-9))

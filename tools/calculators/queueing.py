@@ -12,11 +12,13 @@ from tools.calculators.erlang import erlang_c, mmc_W_s
 class Queue(Params):
     arrival_rps: float = param(80.0, gt=0, le=1e9, unit="rps",
                                words=["arrive", "arrivals", "requests per second", "incoming", "lambda", "load", "gets", "receives",
-                                      "come in", "sending", "arriving", "at"])
+        "come in", "sending", "arriving", "at", "comes in", "hit it", "rps in", "in and", "per second come", "reach", "show up"])
     service_rps: float = param(100.0, gt=0, le=1e9, unit="rps",
-                               words=["serves", "handles", "service rate", "each server", "mu", "capacity", "can do", "does", "processes"])
+                               words=["serves", "handles", "service rate", "each server", "mu", "capacity", "can do", "does",
+        "processes", "can handle", "rps service", "finishes", "completes", "can serve", "out", "serve", "handle"])
     service_ms: float | None = param(None, gt=0, le=1e9, unit="ms",
-                                     words=["service time", "takes", "each request takes", "per request", "each job takes", "each takes"],
+                                     words=["service time", "takes", "each request takes", "per request", "each job takes",
+        "each takes", "of work", "takes on average", "handling time", "calls take", "call takes", "take", "needs"],
                                      help="mean service time of one request; replaces service_rps")
     servers: int = param(1, ge=1, le=1_000, unit="servers", words=["servers", "workers", "threads", "channels", "instances", "agents",
                                                                    "lanes", "cashiers"])
@@ -26,8 +28,10 @@ class Queue(Params):
 
 
 @tool("queue", group="A",
-      words=["queue", "utilisation", "utilized", "waiting time", "erlang", "mm1", "m/m/c", "hockey stick",
-             "blocked", "latency under load", "busy", "mean response time", "mean wait"],
+      words=["queue", "utilisation", "utilized", "waiting time", "erlang", "mm1", "m/m/c", "hockey stick", "blocked",
+        "latency under load", "busy", "mean response time", "mean wait", "one server", "single server", "workers",
+        "time in the system", "in line", "how long does a job wait", "response time", "callers", "mean queue length", "M/M/1",
+        "p99", "wait on average"],
       example={"arrival_rps": 99, "service_rps": 100},
       cases=[
           Case({"arrival_rps": 80, "service_rps": 100}, {"W_ms": 50.0, "p99_ms": 230.2585}, rel=1e-6, source="M/M/1"),
@@ -45,7 +49,18 @@ class Queue(Params):
           Ask("A server needs 4 ms per request and gets 200 rps: what is the mean response time in ms?", "W_ms", 20),
           Ask("3 workers, each job takes 500 ms and 4.5 jobs per second arrive: how many ms is the mean wait?", "Wq_ms", 378.505, 0.001),
           Ask("How busy are 4 servers that each serve 50 rps when 170 rps arrive?", "utilisation", 0.85),
-      ])
+    Ask("One worker does 50 jobs a second and 42 jobs a second arrive. How many ms does a job wait before it is "
+        "served, on average?", "Wq_ms", 105.0),
+    Ask("5 workers share one queue, each handles 12 jobs per second and 50 jobs per second arrive. How many "
+        "ms does a job wait on average?", "Wq_ms", 62.0147175),
+    Ask("We have one database. A query takes 8 ms on average and 100 queries per second arrive at random. What is "
+        "the mean response time in ms?", "W_ms", 40.0),
+    Ask("Our support line has 4 agents, a call takes 3 minutes on average and 60 calls per hour come in. "
+        "How long is the mean wait in ms?", "Wq_ms", 91698.1132),
+    Ask("8 servers with a service time of 200 ms get 30 requests per second. How many requests wait in line on "
+        "average?", "Lq", 1.07094326),
+    Ask("a lone server takes 5 ms per request and 160 per second come in, how many requests are in the system on average?", "L", 4.0),
+])
 def queue(p: Queue, seed: int) -> ToolResult:
     """Waiting, tail and loss of requests that arrive at random at c servers.
 

@@ -10,8 +10,10 @@ from tools.calculators.availability import k_of_n
 
 _N: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["replicas", "nodes", "N", "copies", "members", "n", "cluster of",
                                                                           "group of"]}
-_R: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["read quorum", "R", "reads from", "read"]}
-_W: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["write quorum", "W", "writes to", "write"]}
+_R: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["read quorum", "R", "reads from", "read", "reads ask",
+        "read from", "R=", "reads of", "reads wait for", "reading from", "readers ask", "reads"]}
+_W: dict[str, Any] = {"ge": 1, "le": 100, "unit": "replicas", "words": ["write quorum", "W", "writes to", "write",
+        "writes wait for", "write to", "acks", "acknowledged by", "writes of", "written to", "writing to", "writes"]}
 _A: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["availability", "available", "uptime", "each", "is up", "up"]}
 
 
@@ -25,11 +27,19 @@ def overlap(N: int = param(**_N), R: int = param(**_R), W: int = param(**_W)) ->
     return R + W > N
 
 
-@formula("quorum.stale_probability", words=["stale read", "miss the newest write", "read miss", "old value"],
+@formula("quorum.stale_probability", words=["stale read", "miss the newest write", "read miss", "old value",
+        "chance of a stale read", "stale", "reads miss", "misses the latest write", "misses the newest write", "outdated",
+        "old data", "miss the latest"],
     unit="fraction", cases=[
     Case({"N": 3, "R": 1, "W": 1}, {"result": 2 / 3}, rel=1e-9, source="P. Bailis et al., VLDB 5(8), 2012"),
     Case({"N": 5, "R": 2, "W": 2}, {"result": 0.3}, rel=1e-9, source="C(3,2) / C(5,2)"),
     Case({"N": 3, "R": 2, "W": 2}, {"result": 0.0}, abs=1e-12, source="R + W > N"),
+], asks=[
+    Ask("N=5, R=1, W=3: how likely does a read miss the newest write?", "result", 0.4),
+    Ask("7 replicas, a write goes to 3 and a read asks 2 of them, before anything else has spread. Chance "
+        "of a stale read?", "result", 0.285714286),
+    Ask("Our store keeps 4 copies. Writes wait for 2 acks, reads from 1 copy. What is the probability to read an "
+        "old value right after the write?", "result", 0.5),
 ])
 def stale_probability(N: int = param(**_N), R: int = param(**_R), W: int = param(**_W)) -> float:
     """Chance that R random replicas miss all W that hold the newest write, before it spreads: C(N-W, R) / C(N, R)."""
@@ -37,15 +47,20 @@ def stale_probability(N: int = param(**_N), R: int = param(**_R), W: int = param
     return math.comb(N - W, R) / math.comb(N, R)
 
 
-@formula("quorum.stale_probability_at", unit="fraction", cases=[
+@formula("quorum.stale_probability_at", words=["ms after the write", "stale after", "after the write", "replication lag",
+        "still stale"], unit="fraction", cases=[
     Case({"N": 3, "R": 1, "W": 1, "t_ms": 0, "lag_ms": 10}, {"result": 2 / 3}, rel=1e-9, source="no time to spread"),
     Case({"N": 2, "R": 1, "W": 1, "t_ms": 10, "lag_ms": 10}, {"result": 0.5 * math.exp(-1)}, rel=1e-9,
          source="the other replica, and not there yet"),
+], asks=[
+    Ask("N=3, R=1, W=1 with a replication lag of 50 ms: chance of a stale read 20 ms after the write?", "result", 0.446880031),
+    Ask("5 replicas, read quorum 2, write quorum 2, a mean lag of 30 ms. How likely is a read stale that "
+        "comes 10 ms later?", "result", 0.154025136),
 ])
 def stale_probability_at(
     N: int = param(**_N), R: int = param(**_R), W: int = param(**_W),
-    t_ms: float = param(ge=0, le=1e9, unit="ms", words=["after", "later"]),
-    lag_ms: float = param(gt=0, le=1e9, unit="ms", words=["lag", "replication lag"]),
+    t_ms: float = param(ge=0, le=1e9, unit="ms", words=["after", "later", "after the write", "read after", "ms after"]),
+    lag_ms: float = param(gt=0, le=1e9, unit="ms", words=["lag", "replication lag", "lag of", "mean lag"]),
 ) -> float:
     """Chance of a stale read t_ms after the write, when each other replica gets it after an exponential lag."""
     _within("quorum.stale_probability_at", N, R, W)
@@ -55,11 +70,15 @@ def stale_probability_at(
         for left in range(R, N - W + 1))
 
 
-@formula("quorum.majority", words=["majority", "quorum size", "raft", "how many votes", "acks does a write need"],
+@formula("quorum.majority", words=["majority", "quorum size", "raft", "how many votes", "acks does a write need", "majority of",
+        "how many nodes make", "votes needed", "quorum of a cluster", "nodes must agree", "acknowledge"],
     unit="replicas", cases=[
     Case({"N": 5}, {"result": 3}, source="floor(N/2) + 1"), Case({"N": 4}, {"result": 3}, source="floor(N/2) + 1"),
 ], asks=[
     Ask("How many votes make a majority of 9 nodes?", "result", 5.0),
+    Ask("How big is the quorum of a raft cluster of 7?", "result", 4.0),
+    Ask("We have 6 nodes, how many votes make a majority?", "result", 4.0),
+    Ask("11 members must agree by majority: how many acks does a write need?", "result", 6.0),
 ])
 def majority(N: int = param(**_N)) -> int:
     """Smallest majority of N replicas: floor(N/2) + 1."""
@@ -73,6 +92,8 @@ def majority(N: int = param(**_N)) -> int:
 ], asks=[
     Ask("A raft group of 9: how many members can fail before it stops?", "result", 4.0),
     Ask("How many nodes can we lose in an etcd cluster of 5?", "result", 2.0),
+    Ask("A zookeeper ensemble of 7 nodes: how many servers may crash before it loses quorum?", "result", 3.0),
+    Ask("we run consensus on six machines, how many of the nodes can die and a majority is still left?", "result", 2.0),
 ])
 def tolerates(N: int = param(**_N)) -> int:
     """How many of N replicas may fail while a majority is left: floor((N-1)/2)."""
@@ -84,6 +105,8 @@ def tolerates(N: int = param(**_N)) -> int:
     Case({"N": 5, "quorum": 3, "a": 0.99}, {"result": 0.99999015}, rel=1e-8, source="binomial"),
 ], asks=[
     Ask("7 replicas that are each up 95%, and a quorum of 4 is needed: how likely is it there?", "result", 0.999807, 1e-05),
+    Ask("5 replicas at 97% each, a quorum of 3 is needed. How likely is the quorum available?", "result", 0.999742004, 1e-05),
+    Ask("What is the chance that at least 2 of 3 nodes are up when each is up 99% of the time?", "result", 0.999702, 1e-05),
 ])
 def availability(
     N: int = param(**_N), quorum: int = param(ge=1, le=100, unit="replicas", words=["quorum", "at least", "majority of", "needed",

@@ -1,8 +1,7 @@
-"""Rate-limit formulas of one limiter: what it admits of a trace, envelopes, estimates, waits, memory. Knows no second node."""
+"""Rate-limit formulas of one limiter: what it admits of a trace, estimates, memory. Knows no bucket's envelope and no second node."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ LIMIT: dict[str, Any] = {"ge": 1, "le": 1_000_000, "unit": "requests", "words": 
 WINDOW: dict[str, Any] = {"ge": 0.001, "le": 86_400, "unit": "s", "words": ["window", "per", "period"]}
 _TRACE: dict[str, Any] = {"max_length": 200_000, "words": ["trace", "arrivals"], "help": "like 100@59s,100@61s"}
 _N: dict[str, Any] = {"ge": 0, "le": 1_000_000, "unit": "tokens", "words": ["burst", "bucket", "tokens", "capacity"]}
-_R: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
+REFILL: dict[str, Any] = {"ge": 0, "le": 1e6, "unit": "rps", "words": ["rate", "refill", "leak", "a second", "drain"]}
 RPS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "rps", "words": ["offered", "traffic", "arrive", "rps", "admitted", "load",
                                                                      "sends", "come in"]}
 SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
@@ -65,7 +64,7 @@ def counter(limit: int = param(**LIMIT), window_s: float = param(**WINDOW), trac
 @formula("ratelimit.token", unit="requests", cases=[Case(_NOTES, {"result": 103}, source=_DEFINITION)])
 def token(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> int:
     """Requests of a trace that a token bucket admits, full at first; N = 0 and R = 0 mean limit and limit/window."""
     return _by_bucket(limiters.token_bucket, limit, window_s, trace, N, R_per_s)
@@ -76,7 +75,7 @@ def token(
 ])
 def leaky_meter(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> int:
     """Requests of a trace that a leaky bucket used as a meter admits, empty at first."""
     return _by_bucket(limiters.leaky_meter, limit, window_s, trace, N, R_per_s)
@@ -87,7 +86,7 @@ def leaky_meter(
 ])
 def leaky_queue(
     limit: int = param(100, **LIMIT), window_s: float = param(60.0, **WINDOW), trace: str = param(**_TRACE),
-    N: int = param(0, **_N), R_per_s: float = param(0.0, **_R),
+    N: int = param(0, **_N), R_per_s: float = param(0.0, **REFILL),
 ) -> dict[str, float]:
     """Leaky bucket as a queue: requests admitted, longest wait (s), and most that leave in any closed window."""
     stream, rate = arrivals.parse_trace(trace), bucket_rate(R_per_s, limit, _ms(window_s))
@@ -108,16 +107,23 @@ def max_rolling(window_s: float = param(**WINDOW), trace: str = param(**_TRACE))
 
 
 @formula("ratelimit.counter_estimate", unit="requests", words=["sliding window counter", "estimated count", "sliding counter",
-                                                               "weighted count"], cases=[
+        "weighted count", "weighted estimate", "counter estimate", "counter believe", "sliding window estimate"], cases=[
     Case({"prev": 42, "curr": 18, "elapsed_s": 15, "window_s": 60}, {"result": 49.5}, source="Cloudflare blog 2017"),
 ], asks=[
     Ask("A sliding window counter over 60 s had 90 requests in the previous window and has 10 so far, "
         "45 s into the current one. What is the estimate?", "result", 32.5),
+    Ask("Sliding window counter: 120 requests in the previous minute, 30 so far, 20 s into the current window "
+        "of 60 s. What does it estimate?", "result", 110.0),
+    Ask("With a window of 10 s, 50 requests before and 8 in the current window that is 4 s old: estimated count "
+        "of the sliding counter?", "result", 38.0),
 ])
 def counter_estimate(
-    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute"]),
-    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now"]),
-    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone"], **SECONDS),
+    prev: float = param(ge=0, le=1e12, unit="requests", words=["previous", "last window", "before", "last minute",
+        "previous window", "window before", "previous minute", "before that", "last hour"]),
+    curr: float = param(ge=0, le=1e12, unit="requests", words=["current", "so far", "this one", "this window", "this minute", "now",
+        "current window", "current minute", "since then", "in this one"]),
+    elapsed_s: float = param(words=["elapsed", "into the", "passed", "in", "after", "old", "gone", "seconds into", "into this one",
+        "into it", "since the window began", "second"], **SECONDS),
             window_s: float = param(**WINDOW),
 ) -> float:
     """The sliding counter's estimate: prev * (window - elapsed) / window + curr."""
@@ -147,97 +153,18 @@ def counter_worst_rolling(
 @formula("ratelimit.fixed_worst", unit="requests", words=["fixed window", "worst case", "window edge", "twice the limit", "boundary"],
          cases=[Case({"limit": 100}, {"result": 200}, source=_DEFINITION)], asks=[
     Ask("A fixed window allows 250 a minute: what is the worst case across the window edge?", "result", 500),
+    Ask("Fixed window with a limit of 40 per second: worst case across a boundary?", "result", 80.0),
 ])
 def fixed_worst(limit: int = param(**LIMIT)) -> int:
     """Most that a fixed window passes in any interval of one window's length: 2L, across a boundary."""
     return 2 * limit
 
 
-@formula("ratelimit.token_max", unit="requests", words=["token bucket", "at most", "burst of", "let through"], cases=[
-    Case({"N": 100, "R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 200}, rel=1e-9, source="N + R*T envelope"),
-], asks=[Ask("Bucket size 40, refill 5 per second: how many requests at most in one minute?", "result", 340),
-    Ask("At most how many requests pass a bucket of 100 tokens at 2 a second in 60 s?", "result", 220)])
-def token_max(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "tokens"]), R_per_s: float = param(**_R),
-    T_s: float = param(words=["in", "during", "interval", "within", "over", "for"], **SECONDS),
-) -> float:
-    """Most that a token bucket (or a leaky meter) passes in any T seconds: N + R*T."""
-    return N + R_per_s * T_s
-
-
-@formula("ratelimit.token_wait_s", unit="s", words=["token bucket", "Retry-After", "retry after", "bucket is empty",
-                                                    "wait for a token"], cases=[
-    Case({"tokens": 0.5, "cost": 3, "R_per_s": 5}, {"result": 0.5}, source="arithmetic"),
-], asks=[
-    Ask("The bucket is empty and refills at 2 per second; a request costs 5 tokens. What should "
-        "Retry-After say, in seconds?", "result", 2.5),
-])
-def token_wait_s(
-    tokens: float = param(0.0, ge=0, le=1e12, unit="count", words=["left", "tokens left", "remaining"]),
-    cost: float = param(1.0, ge=0, le=1e12, unit="tokens", words=["cost", "needs", "costs", "takes", "worth"]),
-    R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["rate", "refill"]),
-) -> float:
-    """Seconds until a request of that cost can pass (what Retry-After should say): (cost - tokens) / R, at least 0.
-
-    Without `tokens` the bucket is empty."""
-    return max(cost - tokens, 0.0) / R_per_s
-
-
-@formula("ratelimit.token_burst_s", words=["burst lasts", "runs dry", "start to reject",
-         "run out of tokens", "until it rejects"],
-    unit="s", cases=[
-    Case({"N": 100, "R_per_s": 10, "offered_rps": 60}, {"result": 2.0}, source="arithmetic"),
-], asks=[
-    Ask("A full bucket of 300 tokens refills at 20 per second and 80 per second are offered: after how "
-        "many seconds does the bucket run dry?", "result", 5.0),
-])
-def token_burst_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["burst", "bucket", "full bucket"]), R_per_s: float = param(**_R),
-    offered_rps: float = param(**RPS),
-) -> float | None:
-    """How long a full bucket carries a load above its rate: N / (offered - R); None when it lasts for ever."""
-    return N / (offered_rps - R_per_s) if offered_rps > R_per_s else None
-
-
-@formula("ratelimit.refill_s", unit="s", words=["full again", "refilled", "until it is full", "fill up"], cases=[
-    Case({"N": 100, "R_per_s": 4}, {"result": 25.0}, source="100 / 4"),
-], asks=[Ask("An empty bucket of 60 tokens refills with 5 a second. How long until it is full?", "result", 12.0)])
-def refill_s(
-    N: float = param(ge=0, le=1e12, unit="tokens", words=["bucket", "bucket of", "size", "capacity"]), R_per_s: float = param(**_R),
-    tokens: float = param(0.0, ge=0, le=1e12, unit="tokens", words=["left", "tokens left", "remaining"]),
-) -> float:
-    """Seconds until an idle token bucket is full again: (N - tokens) / R, at least 0."""
-    return max(N - tokens, 0.0) / R_per_s
-
-
-@formula("ratelimit.queue_wait_s", unit="s", words=["leaky bucket", "queue wait", "in front of me", "how long do i wait"], cases=[
-    Case({"ahead": 99, "R_per_s": 1.6666666666666667}, {"result": 59.4}, rel=1e-9, source="arithmetic"),
-], asks=[
-    Ask("A leaky bucket drains 8 per second and 120 requests are queued ahead: how long does the next "
-        "one wait, in seconds?", "result", 15.0),
-])
-def queue_wait_s(
-    ahead: float = param(ge=0, le=1e12, unit="requests", words=["ahead", "in front", "queued", "queue of"]),
-    R_per_s: float = param(gt=0, le=1e9, unit="rps", words=["leak rate", "drain", "rate"]),
-) -> float:
-    """Wait of a request in a leaky queue with that many before it: ahead / R."""
-    return ahead / R_per_s
-
-
-@formula("ratelimit.queue_max", words=["leaky queue", "leave the queue", "leaves the leaky bucket"],
-    unit="requests", cases=[
-    Case({"R_per_s": 1.6666666666666667, "T_s": 60}, {"result": 101}, source="departures are 1/R apart"),
-], asks=[
-    Ask("At most how many leave a leaky queue that drains 5 per second in 10 s?", "result", 51),
-])
-def queue_max(R_per_s: float = param(**_R), T_s: float = param(words=["in", "interval"], **SECONDS)) -> int:
-    """Most requests that leave a leaky queue in any closed T seconds, whatever its size: floor(R*T) + 1."""
-    return math.floor(round(R_per_s * T_s, 9)) + 1
-
-
 @formula("ratelimit.log_entries", unit="count", words=["sliding log", "timestamps", "how many entries", "sorted set"], cases=[
     Case({"rps": 10_000, "window_s": 60}, {"result": 600_000}, source="arithmetic"),
-], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000)])
+], asks=[Ask("How many timestamps does a sliding log hold at 10k rps over 60 s?", "result", 600_000),
+    Ask("A limiter keeps a sorted set of timestamps: 250 rps admitted, window of 5 minutes. How many entries?", "result", 75000.0),
+])
 def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) -> float:
     """Timestamps that a sliding log holds at a steady admitted rate: rate * window."""
     return rps * window_s
@@ -249,6 +176,8 @@ def log_entries(rps: float = param(**RPS), window_s: float = param(**WINDOW)) ->
 ], asks=[
     Ask("Sliding log limiter: 100 rps a client, 60 s window, 20,000 clients and 8 bytes per timestamp. "
         "How many bytes?", "result", 960000000.0),
+    Ask("Sliding log: 20 rps per client, a window of 60 s, 5,000 clients, 50 bytes per entry. How much "
+        "memory in bytes?", "result", 300000000.0),
 ])
 def log_memory_bytes(
     rps: float = param(**RPS), window_s: float = param(**WINDOW),
@@ -264,8 +193,9 @@ def log_memory_bytes(
     Case({"now_s": 59, "window_s": 60}, {"result": 1.0}, source="arithmetic"),
 ], asks=[
     Ask("60 s windows on the clock, it is second 47 now: how many seconds until the window resets?", "result", 13.0),
+    Ask("Fixed windows of 30 s on the clock and now is second 52. Seconds until the next window?", "result", 8.0),
 ])
-def reset_s(now_s: float = param(words=["now", "at"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
+def reset_s(now_s: float = param(words=["now", "at", "is second", "second now"], **SECONDS), window_s: float = param(**WINDOW)) -> float:
     """Seconds until the next window on the clock begins: window - now mod window."""
     return (_ms(window_s) - round(now_s * 1_000) % _ms(window_s)) / 1_000
 

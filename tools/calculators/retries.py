@@ -1,9 +1,9 @@
-"""Formulas of retries: amplification, success, backoff, budgets, safe load. Knows no breaker and runs no clock."""
+"""Formulas of retries: amplification, success, budgets, safe load; waits are in backoff.py. Knows no breaker and runs no clock."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, param
 
@@ -11,26 +11,23 @@ SRE = "Google SRE Book, ch. 22 (Addressing Cascading Failures)"
 AWS = "M. Brooker, Timeouts, retries and backoff with jitter, AWS Builders' Library"
 
 _ATTEMPTS: dict[str, Any] = {"unit": "count", "words": ["attempts", "tries", "times", "attempts per layer", "attempts each"]}
-_LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops"]}
+_LAYERS: dict[str, Any] = {"unit": "count", "words": ["layers", "levels", "services deep", "deep", "tiers", "hops",
+        "services in a chain", "layered", "hops deep", "services", "calls deep"]}
 _FAIL: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["fail", "failure rate", "errors", "fails", "failing",
-                                                                         "flaky", "time out", "times out"]}
-_SECONDS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "s"}
-_BASE: dict[str, Any] = {**_SECONDS, "words": ["base", "first wait", "starts at", "starts with", "first delay", "initial",
-                                               "starting at", "from"]}
-_FACTOR: dict[str, Any] = {"ge": 1, "le": 1_000, "unit": "times", "words": ["factor", "multiplier", "doubles", "doubling", "triples",
-                                                                            "grows"]}
-_CAP: dict[str, Any] = {**_SECONDS, "words": ["cap", "at most", "maximum", "max", "capped", "never more", "up to"]}
-_RETRIES: dict[str, Any] = {"ge": 0, "le": 10_000, "unit": "retries", "words": ["retries", "n", "waits", "retry"]}
-UNCAPPED = 1e9
+        "flaky", "time out", "times out", "failure", "broken", "of the time", "goes wrong", "lost", "error rate", "drops"]}
 
 
 @formula("retry.amplification", unit="calls", words=["retry amplification", "retries multiply", "calls at the bottom", "layers",
-                                                     "each layer tries"], cases=[
+        "each layer tries", "retry storm worst case", "multiply", "hit the database", "reach the bottom"], cases=[
     Case({"attempts_per_layer": 4, "layers": 3}, {"result": 64}, source=SRE),
     Case({"attempts_per_layer": 3, "layers": 5}, {"result": 243}, source=AWS),
 ], asks=[Ask("How many calls reach the database when each of 3 layers makes 4 attempts?", "result", 64),
          Ask("A stack of 5 layers with 3 attempts per layer: how many times is the bottom called in the worst case?",
-             "result", 243)])
+             "result", 243),
+    Ask("3 attempts at each of 4 layers: how many calls reach the bottom in the worst case?", "result", 81.0),
+    Ask("The web tier, the api and the storage client each try 5 times. With 3 layers, how many calls hit the "
+        "disk for one click when everything fails?", "result", 125.0),
+])
 def amplification(
     attempts_per_layer: int = param(ge=1, le=1_000, **_ATTEMPTS), layers: int = param(ge=0, le=100, **_LAYERS),
 ) -> int:
@@ -39,10 +36,18 @@ def amplification(
     return calls
 
 
-@formula("retry.amplification_mixed", unit="calls", cases=[
+@formula("retry.amplification_mixed", words=["own number of attempts", "one click cause", "calls at the bottom", "layers make",
+        "layers", "attempts by layer", "at the top", "in the middle", "different attempts", "attempts differ", "respectively",
+        "from top to bottom"], unit="calls", cases=[
     Case({"attempts": [4, 3, 2]}, {"result": 24}, source="product"),
-    Case({"attempts": [3, 1, 1]}, {"result": 3}, source="product")])
-def amplification_mixed(attempts: list[int] = param(min_length=1, max_length=100, words=["attempts by layer"])) -> int:
+    Case({"attempts": [3, 1, 1]}, {"result": 3}, source="product")], asks=[
+    Ask("Three layers make 4, 2 and 3 attempts. How many calls can one click cause at the bottom?", "result", 24.0),
+    Ask("attempts by layer are 3, 3, 2, 5: how many calls arrive at the bottom if all fail?", "result", 90.0),
+    Ask("We retry at every level: three layers, 2 attempts at the top, 6 in the middle and 4 at the bottom. How "
+        "many calls can one request cause?", "result", 48.0),
+])
+def amplification_mixed(attempts: list[int] = param(min_length=1, max_length=100, words=["attempts by layer", "attempts", "tries",
+        "respectively", "layers make", "top to bottom"])) -> int:
     """Calls at the bottom when each layer has its own number of attempts: their product."""
     if any(each < 1 or each > 1_000 for each in attempts):
         raise ToolError("retry.amplification_mixed: every layer makes between 1 and 1000 attempts; a first try counts "
@@ -57,6 +62,9 @@ def amplification_mixed(attempts: list[int] = param(min_length=1, max_length=100
 ], asks=[
     Ask("8% of the calls fail and each is retried twice. What share still fails?", "failure", 0.000512),
     Ask("A flaky call fails 30% of the time, with 3 retries: how likely does it succeed?", "success", 0.9919),
+    Ask("2% of my calls are lost and a client makes one retry. What share of the calls still fails?", "failure", 0.0004, 0.001),
+    Ask("An upload breaks with probability 15% and gets three retries. How likely does it succeed "
+        "in the end?", "success", 0.99949375, 1e-05),
 ])
 def after_retries(
     p_fail: float = param(**_FAIL), retries: int = param(ge=0, le=1_000, unit="retries", words=["retries", "retry", "retried",
@@ -67,12 +75,15 @@ def after_retries(
     return {"success": 1 - failure, "failure": failure}
 
 
-@formula("retry.expected_calls", words=["calls on average", "mean calls", "expected calls", "extra load of retries"],
+@formula("retry.expected_calls", words=["calls on average", "mean calls", "expected calls", "extra load of retries",
+        "calls does one request cause on average", "average number of calls", "extra load", "average calls", "more load"],
     unit="calls", cases=[
     Case({"p_fail": 0.1, "attempts": 3}, {"result": 1.11}, rel=1e-12, source="1 + 0.1 + 0.01"),
     Case({"p_fail": 1, "attempts": 4, "layers": 3}, {"result": 64}, rel=1e-12, source="everything fails"),
     Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 1.875}, rel=1e-12, source="(1 - 0.5^4) / 0.5")], asks=[
     Ask("A call fails 25% of the time and there are 4 attempts: how many calls on average?", "result", 1.328125),
+    Ask("20% of the calls fail, at most 3 attempts. How many calls does a request cause on average?", "result", 1.24),
+    Ask("The error rate is 40% and every client makes up to 5 tries. Expected calls per request?", "result", 1.6496),
 ])
 def expected_calls(
     p_fail: float = param(**_FAIL), attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
@@ -83,13 +94,15 @@ def expected_calls(
     return float(tries) if p_fail == 1 else (1 - p_fail**tries) / (1 - p_fail)
 
 
-@formula("retry.success", words=["attempts", "tries", "succeed in the end", "request succeeds",
-         "call fails"],
+@formula("retry.success", words=["attempts", "tries", "succeed in the end", "request succeeds", "call fails", "goes through",
+        "works in the end", "success rate with attempts", "gets through"],
     unit="fraction", cases=[
     Case({"p_fail": 0.1, "attempts": 3}, {"result": 0.999}, rel=1e-12, source="1 - 0.1^3"),
     Case({"p_fail": 0.5, "attempts": 2, "layers": 2}, {"result": 0.9375}, rel=1e-12, source="1 - 0.5^4")], asks=[
     Ask("Calls fail 10% of the time and the client makes 4 attempts. How likely does the request "
         "succeed in the end?", "result", 0.9999, 1e-06),
+    Ask("A call fails with probability 0.2 and gets 3 tries: how likely does it go through?", "result", 0.992, 0.0001),
+    Ask("The network drops 5 percent of my requests, I make two attempts. What is the success rate?", "result", 0.9975, 1e-05),
 ])
 def success(
     p_fail: float = param(**_FAIL), attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
@@ -99,18 +112,31 @@ def success(
     return float(1 - p_fail ** (attempts**layers))
 
 
-@formula("retry.attempts_for", words=["how many attempts", "how many tries", "attempts needed", "retries needed"],
+@formula("retry.attempts_for", words=["how many attempts", "how many tries", "attempts needed", "retries needed",
+        "how many times must", "times must i try", "attempts until"],
     unit="attempts", cases=[
     Case({"p_fail": 0.1, "target": 0.999}, {"result": 3}, source="1 - 0.1^3"),
+    Case({"p_works": 0.8, "target": 0.995}, {"result": 4}, source="0.2^3 = 0.008, 0.2^4 = 0.0016"),
     Case({"p_fail": 0.01, "target": 0.99999}, {"result": 3}, source="1 - 0.01^2 is four nines only")], asks=[
     Ask("A call fails 5% of the time. How many attempts do I need for a success of 99.99%?", "result", 4),
+    Ask("Every call is lost with probability 10% and I want five nines of success. How many tries are needed?", "result", 5.0),
+    Ask("A job breaks 30% of the time. How many attempts do I need so that 99% of the jobs succeed?", "result", 4.0),
+    Ask("One try works only 70% of the time, but 99% of the uploads must go through. How many tries are needed?", "result", 4.0),
 ])
 def attempts_for(
-    p_fail: float = param(gt=0, lt=1, unit="fraction", words=["fail", "failure rate"]),
-    target: float = param(gt=0, lt=1, unit="fraction", words=["target", "success"]),
+    p_fail: float | None = param(None, gt=0, lt=1, unit="fraction",
+    words=["fail", "failure rate", "fails", "error rate", "failing", "lost",
+        "breaks", "failure"]),
+    target: float = param(ge=0.1, lt=1, unit="fraction", words=["target", "success", "want", "succeed", "reach", "go through",
+        "should work", "at least", "certain"]),
+    p_works: float | None = param(None, gt=0, le=0.999999, unit="fraction", words=["works", "a try works", "try works",
+        "works only", "succeeds", "call works", "try succeeds", "gets through"], help="success of one try, instead of p_fail"),
 ) -> int:
     """Attempts that bring independent failures down to a target success rate."""
-    return max(1, math.ceil(math.log1p(-target) / math.log(p_fail) - 1e-9))
+    if (p_fail is None) == (p_works is None):
+        raise ToolError("retry.attempts_for needs either p_fail or p_works, and not both.")
+    failing = p_fail if p_fail is not None else 1 - (p_works or 0.0)
+    return max(1, math.ceil(math.log1p(-target) / math.log(failing) - 1e-9))
 
 
 @formula("retry.budget_amplification", words=["retry budget", "load grow at worst", "amplification with a budget", "retry budget of"],
@@ -118,6 +144,8 @@ def attempts_for(
     Case({"budget": 0.1}, {"result": 1.1}, rel=1e-12, source=f"{SRE}: 10% budget"),
     Case({"budget": 0.1, "layers": 3}, {"result": 1.331}, rel=1e-12, source="1.1^3")], asks=[
     Ask("A retry budget of 20% on 3 layers: how much can the load grow at worst?", "result", 1.728),
+    Ask("Each of 4 layers has a retry budget of 10%. What is the worst amplification?", "result", 1.4641),
+    Ask("Clients may retry at most 25% of their first tries. How much can the load grow with this retry budget?", "result", 1.25),
 ])
 def budget_amplification(
     budget: float = param(ge=0, le=100, unit="fraction", words=["budget", "retry budget"]),
@@ -127,104 +155,39 @@ def budget_amplification(
     return float((1 + budget) ** layers)
 
 
-@formula("retry.safe_load_rps", words=["safe load", "recovers by itself", "without a retry storm"],
+@formula("retry.safe_load_rps", words=["safe load", "recovers by itself", "without a retry storm",
+        "recover from an outage by itself", "safe load with retries", "up to which load", "load may i run", "stay safe",
+        "highest load"],
     unit="rps", cases=[
     Case({"capacity_rps": 1000, "attempts": 4}, {"result": 250}, rel=1e-12, source="1000 / 4"),
     Case({"capacity_rps": 1000, "attempts": 4, "layers": 3}, {"result": 15.625}, rel=1e-12, source="1000 / 64")], asks=[
     Ask("Capacity 3,000 rps and 3 attempts per request: up to which load does it recover by itself?", "result", 1000.0),
+    Ask("A service can handle 6,000 rps and clients make up to 4 attempts. Which load is safe so that it "
+        "recovers by itself from a retry storm?", "result", 1500.0),
+    Ask("What is the safe load of a backend with a capacity of 900 rps when 2 layers make 3 attempts each?", "result", 100.0),
 ])
 def safe_load_rps(
-    capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles"]),
+    capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles", "can serve", "serves", "can do",
+        "can handle", "up to"]),
     attempts: int = param(ge=1, le=1_000, **_ATTEMPTS), layers: int = param(1, ge=1, le=20, **_LAYERS),
 ) -> float:
     """Load up to which a service recovers from any failure by itself, as it can serve every retry: capacity / a^L."""
     return float(capacity_rps / attempts**layers)
 
 
-@formula("retry.backoff_s", unit="s", words=["exponential backoff", "backoff", "waits between retries", "delay before"], cases=[
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": [1, 2, 4, 8, 16, 32, 60, 60]},
-         source="capped exponential"),
-    Case({"base": 0.5, "factor": 3, "cap": 10, "n": 4}, {"result": [0.5, 1.5, 4.5, 10]}, rel=1e-12,
-         source="capped exponential")])
-def backoff_s(
-    base: float = param(**_BASE),
-    factor: float = param(2.0, **_FACTOR),
-    cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-) -> list[float]:
-    """Waits before each of n retries without jitter: min(cap, base * factor^i)."""
-    waits, wait = [], base
-    for _ in range(n):
-        waits.append(min(wait, cap))
-        wait = min(wait * factor, 1e300)
-    return waits
-
-
-@formula("retry.backoff_total_s", words=["total wait", "waits altogether", "waits in total", "backoff in total", "total backoff",
-                                         "sum of the waits", "sum of all waits", "waits together", "sum"],
-    unit="s", cases=[
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8}, {"result": 183}, rel=1e-12, source="sum"),
-    Case({"base": 1, "factor": 2, "cap": 60, "n": 8, "jitter": "full"}, {"result": 91.5}, rel=1e-12,
-         source="half on average")], asks=[
-    Ask("Backoff starts with 0.5 s and doubles for 6 retries. How long are all waits together, in seconds?", "result", 31.5),
-])
-def backoff_total_s(
-    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-    jitter: Literal["none", "full", "equal"] = param("none", words=["jitter"]),
-) -> float:
-    """All waits of n retries together; on average with full jitter (0..w) a half, with equal jitter (w/2..w) three
-    quarters."""
-    return math.fsum(backoff_s(base, factor, cap, n)) * {"none": 1.0, "full": 0.5, "equal": 0.75}[jitter]
-
-
-@formula("retry.jitter_bounds_s", words=["jitter"],
-    unit="s", cases=[
-    Case({"base": 1, "cap": 60, "n": 4, "jitter": "full"}, {"result": [[0, 1], [0, 2], [0, 4], [0, 8]]}, rel=1e-12,
-         source=AWS),
-    Case({"base": 1, "cap": 60, "n": 3, "jitter": "equal"}, {"result": [[0.5, 1], [1, 2], [2, 4]]}, rel=1e-12,
-         source=AWS),
-    Case({"base": 1, "cap": 20, "n": 4, "jitter": "decorrelated"}, {"result": [[1, 3], [1, 9], [1, 20], [1, 20]]},
-         rel=1e-12, source=AWS)])
-def jitter_bounds_s(
-    base: float = param(**_BASE), factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-    n: int = param(**_RETRIES),
-    jitter: Literal["none", "full", "equal", "decorrelated"] = param("full", words=["jitter"]),
-) -> list[list[float]]:
-    """Least and most of each wait: full 0..w, equal w/2..w, decorrelated base..3 times the last wait (capped)."""
-    if jitter == "decorrelated":
-        tops = backoff_s(3 * base, 3.0, cap, n)
-        return [[min(base, cap), top] for top in tops]
-    low = {"none": 1.0, "full": 0.0, "equal": 0.5}[jitter]
-    return [[low * wait, wait] for wait in backoff_s(base, factor, cap, n)]
-
-
-@formula("retry.worst_latency_s", words=["longest time", "caller waits", "worst latency", "gives up after", "timeout", "timeouts"],
-    unit="s", cases=[
-    Case({"timeout_s": 1, "attempts": 4, "base": 1, "cap": 60}, {"result": 11}, rel=1e-12, source="4 * 1 + 1 + 2 + 4")], asks=[
-    Ask("Timeout of 3 s, 4 attempts and a backoff that starts at 1 s: how long until the caller gives "
-        "up, in seconds?", "result", 19.0),
-])
-def worst_latency_s(
-    timeout_s: float = param(gt=0, le=1e6, unit="s", words=["timeout", "times out after", "deadline"]),
-    attempts: int = param(ge=1, le=1_000, **_ATTEMPTS),
-    base: float = param(0.0, **{**_BASE, "words": [*_BASE["words"], "backoff", "backoff of"]}),
-    factor: float = param(2.0, **_FACTOR), cap: float = param(UNCAPPED, **_CAP),
-) -> float:
-    """Longest time until the last try has timed out: attempts * timeout + backoffs. A caller must wait at least so
-    long."""
-    return attempts * timeout_s + math.fsum(backoff_s(base, factor, cap, attempts - 1))
-
-
-@formula("retry.overload_served", words=["load shedding", "sheds", "overloaded", "overload", "share served"],
+@formula("retry.overload_served", words=["load shedding", "sheds", "overloaded", "overload", "share served", "share is served",
+        "requests are served", "gets served", "over capacity", "shed the rest", "drops the rest"],
     unit="fraction", cases=[
     Case({"load_rps": 1250, "capacity_rps": 1000}, {"result": 0.8}, rel=1e-12, source="1000 / 1250"),
     Case({"load_rps": 800, "capacity_rps": 1000}, {"result": 1.0}, source="below capacity")], asks=[
     Ask("4,000 rps arrive and the capacity is 2,500 rps; the rest is shed. What share is served?", "result", 0.625),
+    Ask("A server can serve 300 rps, sheds the rest, and 1,000 rps come in. Which share gets served?", "result", 0.3),
+    Ask("Overloaded: capacity 8k rps, load 10k rps with load shedding. Share of requests served?", "result", 0.8),
 ])
 def overload_served(
-    load_rps: float = param(gt=0, le=1e12, unit="rps", words=["load", "arrive"]),
-    capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles"]),
+    load_rps: float = param(gt=0, le=1e12, unit="rps", words=["load", "arrive", "come in", "offered", "sent", "hit it", "incoming"]),
+    capacity_rps: float = param(gt=0, le=1e12, unit="rps", words=["capacity", "handles", "can do", "can serve", "can handle",
+        "serves", "capacity of"]),
 ) -> float:
     """Share served by a server that sheds what exceeds its capacity at no cost: capacity / load, with or without
     retries."""

@@ -1,4 +1,4 @@
-"""Formulas of tail latency: fan-out, hedged and tied requests, the tables of "The Tail at Scale". Simulates nothing."""
+"""Formulas of fan-out and the measured tables of "The Tail at Scale"; hedged requests are in hedging.py. Simulates nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tools.base import Ask, Case, ToolError, formula, outputs, param
-from tools.calculators.latency_mix import LatencyMix, crossing, leaf_share
+from tools.calculators.latency_mix import leaf_share
 
 PAPER = "J. Dean, L. A. Barroso, The Tail at Scale, CACM 56(2), 2013"
 TABLE_1 = {"one": {50: 1, 95: 5, 99: 10}, "95%": {50: 12, 95: 32, 99: 70}, "all": {50: 40, 95: 87, 99: 140}}
@@ -19,92 +19,142 @@ TABLE_2 = {"idle": {50: (19, 16), 90: (38, 29), 99: (67, 42), 99.9: (98, 61)},
 BIGTABLE_HEDGE = {"plain_p999_ms": 1_800, "hedged_p999_ms": 74, "hedge_after_ms": 10, "extra_requests": 0.02}
 """Measured for reading 1,000 keys spread over 100 servers."""
 
-_P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow", "is slow", "slower than"]}
+_P: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["slow", "share slow", "is slow", "slower than", "slow one",
+        "are slow", "slow in", "of the time", "takes too long", "stalls", "hiccup", "a chance of", "late", "of the calls"]}
 _N: dict[str, Any] = {"ge": 1, "le": 10**9, "unit": "servers", "words": ["fan-out", "n", "servers", "shards", "backends", "leaves",
-                                                                         "calls", "parallel calls"]}
-_Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile", "percentile", "p"]}
-_C: dict[str, Any] = {"ge": 0, "le": 1, "unit": "fraction", "words": ["correlation", "correlated", "shared cause"]}
+        "calls", "parallel calls", "fans out to", "fan out to", "replicas of the index", "machines", "nodes", "partitions",
+        "waits for", "wait for", "microservices", "index servers"]}
+_SLOW_MS: dict[str, Any] = {"ge": 0, "le": 1e9, "unit": "ms", "words": ["slower than", "longer than", "more than", "over", "above",
+                                                                         "under", "below", "within", "faster than", "less than"],
+                            "help": "from when on an answer is slow; told for the record, the share doesn't depend on it"}
+_Q: dict[str, Any] = {"gt": 0, "lt": 1, "unit": "fraction", "words": ["quantile", "percentile", "p", "answers under",
+        "answer under", "under", "within", "in time", "of the cases", "of cases", "of the time"]}
 
 
-@formula("tail.fanout_slow", words=["fan-out", "fans out", "share of requests is slow", "at least one slow",
-         "hits a slow server"],
+@formula("tail.fanout_slow", words=["fan-out", "fans out", "share of requests is slow", "at least one slow", "hits a slow server",
+        "meets a slow", "waits for a slow", "touches a slow", "at least one", "any of them is slow", "page is slow",
+        "requests are slow"],
     unit="fraction", cases=[
     Case({"p": 0.0001, "n": 2000}, {"result": 0.18128}, abs=1e-4, source=f"{PAPER}: almost one in five"),
     Case({"p": 0.01, "n": 100}, {"result": 0.63397}, abs=1e-5, source=f"{PAPER}: 63%"),
 ], asks=[
     Ask("1 in 500 calls is slow and a page makes 80 parallel calls: what share of the pages is slow?", "result", 0.148),
+    Ask("Each of 100 servers is slow 1% of the time and a request waits for all of them. What share of "
+        "requests is slow?", "result", 0.633967659),
+    Ask("My query fans out to 40 shards, one answer in 200 is late. How likely is it that at least one of "
+        "them is slow?", "result", 0.181679879),
+    Ask("Every leaf server needs more than 50 ms in 1 in 500 requests. A search asks 300 leaves. What "
+        "share of the searches is slower than 50 ms?", "result", 0.451517992),
+    Ask("A page calls 25 microservices and every one has a 0.4% chance of a hiccup. How many percent of "
+        "the pages meet at least one slow one?", "result", 0.0953440153),
 ])
-def fanout_slow(p: float = param(**_P), n: int = param(**_N)) -> float:
+def fanout_slow(p: float = param(**_P), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests that meet at least one slow server when each of n is slow with probability p: 1 - (1-p)^n."""
     return 1.0 if p == 1 else -math.expm1(n * math.log1p(-p))
 
 
-@formula("tail.fanout_fast", words=["none is slow", "no slow server", "all are fast"],
+@formula("tail.fanout_fast", words=["none is slow", "no slow server", "all are fast", "no slow", "none of them is slow",
+        "all of them are fast", "meets no slow", "without a slow"],
     unit="fraction", cases=[
     Case({"p": 0.01, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")], asks=[
     Ask("Each of 40 shards is slow 0.5% of the time. What is the chance that none is slow?", "result", 0.8183),
+    Ask("A request asks 60 leaves, each slow with probability 0.1%. How likely are all of them fast?", "result", 0.941736262),
+    Ask("1% of the calls take longer than 200 ms. A request makes 15 of these calls in parallel, in how "
+        "many percent is none of them slow?", "result", 0.860058355),
+    Ask("20 shards, every shard is slow 2% of the time: what share of the requests meets no slow server?", "result", 0.667607972),
 ])
-def fanout_fast(p: float = param(**_P), n: int = param(**_N)) -> float:
+def fanout_fast(p: float = param(**_P), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests that meet no slow server among n: (1-p)^n."""
     return 0.0 if p == 1 else math.exp(n * math.log1p(-p))
 
 
-@formula("tail.max_slow_share", words=["how rarely", "how slow may each"],
+@formula("tail.max_slow_share", words=["how rarely", "how slow may each", "how slow may a leaf be", "may each server be slow",
+        "how often may each", "may each be slow"],
     unit="fraction", cases=[
     Case({"target": 0.01, "n": 100}, {"result": 1.005e-4}, rel=1e-3, source="1 - 0.99^(1/100)")], asks=[
     Ask("A request fans out to 200 servers and at most 5% of the requests may be slow: how rarely may "
         "each server be slow?", "result", 0.00025643),
+    Ask("A request fans out to 30 shards and 1% of the requests may be slow. How often may each "
+        "shard be slow?", "result", 0.000334955085, 0.002),
+    Ask("We call 80 backends in parallel and allow 2% slow requests: what share of slow answers "
+        "may each backend have?", "result", 0.000252501957, 0.002),
 ])
 def max_slow_share(
-    target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed"]),
+    target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed", "of the requests",
+        "of requests", "of all requests", "page loads"]),
     n: int = param(**_N),
 ) -> float:
     """How rarely each of n servers may be slow so that at most `target` of the requests are: 1 - (1-target)^(1/n)."""
     return -math.expm1(math.log1p(-target) / n)
 
 
-@formula("tail.max_fanout", words=["largest fan-out", "how many servers may", "how wide"],
+@formula("tail.max_fanout", words=["largest fan-out", "how many servers may", "how wide", "how many shards may",
+        "how many backends may", "widest fan-out", "how many servers can a request touch", "how far can i fan out",
+        "how many leaves can"],
     unit="servers", cases=[
     Case({"p": 0.01, "target": 0.5}, {"result": 68}, source="0.99^68 = 0.505, 0.99^69 = 0.4998")], asks=[
     Ask("Each server is slow 0.2% of the time; at most 10% of requests may be slow. Largest fan-out?", "result", 52),
+    Ask("Each shard is slow 0.5% of the time and at most 5% of the requests may be slow. How many shards "
+        "may a request touch?", "result", 10.0, 1e-06),
+    Ask("Largest fan-out if every leaf is slow with probability 0.01% and at most 1% of requests may be slow?", "result", 100.0, 1e-06),
 ])
 def max_fanout(
-    p: float = param(gt=0, lt=1, unit="fraction", words=["slow", "each server is slow"]),
-    target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed"]),
+    p: float = param(gt=0, lt=1, unit="fraction", words=["slow", "each server is slow", "is slow", "slow with", "each is slow",
+        "each shard", "each leaf", "each backend", "of the time"]),
+    target: float = param(gt=0, lt=1, unit="fraction", words=["slow requests", "at most", "allowed", "of requests",
+        "of the requests", "of all requests", "overall", "may be slow"]),
 ) -> int:
     """Largest fan-out that keeps the share of requests with a slow server at or below `target`."""
     return math.floor(math.log1p(-target) / math.log1p(-p) + 1e-12)
 
 
-@formula("tail.leaf_quantile", words=["which percentile of a leaf", "percentile of each server"],
+@formula("tail.leaf_quantile", words=["which percentile of a leaf", "percentile of each server", "which quantile of a leaf",
+        "percentile of each leaf", "leaf percentile", "what percentile must each", "which percentile must each"],
     unit="fraction", cases=[
     Case({"q": 0.5, "n": 100}, {"result": 0.993092}, abs=1e-6, source="0.5^(1/100): the median needs the leaf's p99.3"),
     Case({"q": 0.99, "n": 100}, {"result": 0.9998995}, abs=1e-7, source="0.99^(1/100)")], asks=[
     Ask("A request waits for 50 servers: which percentile of each server decides its p95?", "result", 0.998975),
+    Ask("For a p99 of the whole request over 20 leaves, which percentile of each leaf matters?", "result", 0.999497609, 1e-05),
+    Ask("A query is spread over 10 shards: which quantile of one shard becomes the p90 of the query?", "result", 0.989519258, 1e-05),
 ])
-def leaf_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
+def leaf_quantile(q: float = param(
+        **{**_Q, "words": [*_Q["words"], "median", "overall", "of the request", "root", "whole request"]}),
+        n: int = param(**_N)) -> float:
     """Which quantile of one leaf becomes the q quantile of a request that waits for all n leaves: q^(1/n)."""
     return float(q ** (1 / n))
 
 
-@formula("tail.root_quantile", unit="fraction", cases=[
-    Case({"q": 0.99, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")])
-def root_quantile(q: float = param(**_Q), n: int = param(**_N)) -> float:
+@formula("tail.root_quantile", words=["all under", "all of them under", "all within", "everything below", "everything under",
+        "every leaf within", "finish within", "all answer in time", "within the p99 of a leaf", "all answers in time"], unit="fraction",
+        cases=[
+    Case({"q": 0.99, "n": 100}, {"result": 0.36603}, abs=1e-5, source="0.99^100")], asks=[
+    Ask("A request waits for 50 leaves; what share of the requests finishes within the p99 of one leaf?", "result", 0.605006067),
+    Ask("Each backend answers within 30 ms in 99.9% of the cases and I wait for 70 of them. What share of "
+        "the requests has all answers within 30 ms?", "result", 0.932361165),
+    Ask("25 shards, each under 10 ms 98% of the time, how likely are all of them under 10 ms?", "result", 0.60346473),
+])
+def root_quantile(q: float = param(**{**_Q, "gt": 0.2}), n: int = param(**_N), slow_ms: float | None = param(None, **_SLOW_MS)) -> float:
     """Share of requests to n leaves that finish within the q quantile of one leaf: q^n."""
     return q**n
 
 
-@formula("tail.partial_slow", words=["wait for only", "good enough", "partial answers"],
+@formula("tail.partial_slow", words=["wait for only", "good enough", "partial answers", "answers are enough", "results are enough",
+        "instead of all", "without the slowest", "may be missing", "skip the slowest"],
     unit="fraction", cases=[
     Case({"p": 0.01, "n": 100, "needed": 100}, {"result": 0.63397}, abs=1e-5, source="all must answer"),
     Case({"p": 0.01, "n": 100, "needed": 95}, {"result": 5.345e-4}, rel=1e-3,
          source="binomial: more than 5 of 100 slow")], asks=[
     Ask("Each of 20 leaves is slow 5% of the time and 18 of 20 answers are enough: what share of "
         "requests is slow?", "result", 0.0754837, 0.001),
+    Ask("A search asks 40 leaves, each slow 2% of the time, and answers as soon as 38 are there, "
+        "that is enough. What share of the searches is slow?", "result", 0.0456702304, 0.002),
+    Ask("It is good enough to wait for 9 of 10 shards. Each is slow with probability 3%. Which "
+        "share of requests is slow?", "result", 0.0345065555, 0.002),
 ])
 def partial_slow(
-    p: float = param(**_P), n: int = param(ge=1, le=10**7, unit="servers", words=["fan-out", "leaves", "servers"]),
-    needed: int = param(ge=1, le=10**7, unit="servers", words=["needed", "enough", "wait for"]),
+    p: float = param(**_P), n: int = param(ge=1, le=10**7, unit="servers", words=["fan-out", "leaves", "servers", "shards",
+        "backends", "of all"]),
+    needed: int = param(ge=1, le=10**7, unit="count", words=["needed", "enough", "wait for", "waits for", "suffice", "are required"]),
 ) -> float:
     """Share of requests that are slow although `needed` of n answers would be enough (independent leaves)."""
     from scipy.stats import binom
@@ -114,71 +164,21 @@ def partial_slow(
     return float(binom.sf(n - needed, n, p))
 
 
-@formula("tail.hedged_slow", unit="fraction", cases=[
-    Case({"p": 0.01, "n": 100}, {"result": 0.0099507}, rel=1e-4, source="1 - (1 - 0.01^2)^100"),
-    Case({"p": 0.01, "n": 100, "correlation": 1}, {"result": 0.63397}, abs=1e-5, source="a copy in the same trouble")])
-def hedged_slow(p: float = param(**_P), n: int = param(1, **_N), correlation: float = param(0.0, **_C)) -> float:
-    """Share of requests to n leaves with a leaf of which both copies are slow; with chance `correlation` the second
-    copy meets the trouble of the first."""
-    both = p * (correlation + (1 - correlation) * p)
-    return 1.0 if both == 1 else -math.expm1(n * math.log1p(-both))
-
-
-@formula("tail.hedge_extra_load", words=["extra load", "extra requests", "hedge after", "second copy"],
-    unit="fraction", cases=[
-    Case({"hedge_at": 0.95}, {"result": 0.05}, rel=1e-9, source="the later 5% are sent twice")], asks=[
-    Ask("Second copy after the 98th percentile: how many extra requests is that?", "result", 0.02),
-])
-def hedge_extra_load(hedge_at: float = param(0.95, ge=0, lt=1, unit="fraction",
-                                             words=["hedge_at", "hedge after", "hedge at", "after the", "percentile",
-                                                    "quantile"])) -> float:
-    """Extra requests when the second copy goes out once a quantile of the latency has passed: 1 - quantile."""
-    return 1 - hedge_at
-
-
-@formula("tail.hedge_mixture", unit="", words=["hedged", "mixture"], cases=[
-    Case({"fast_ms": 5, "p_slow": 0.01, "slow_ms": 1000, "hedge_at": 0.95, "quantile": 0.999},
-         {"before_ms": 1000, "after_ms": 29.41, "extra_load": 0.05}, rel=1e-3,
-         source="closed form: 99% exponential with mean 5 ms, 1% at 1 s, second copy at p95")])
-def hedge_mixture(
-    fast_ms: float = param(5.0, gt=0, le=1e7, unit="ms", words=["fast", "mean"]),
-    p_slow: float = param(0.01, ge=0, le=1, unit="fraction", words=["slow share", "pauses"]),
-    slow_ms: float = param(1000.0, gt=0, le=1e8, unit="ms", words=["pause", "slow"]),
-    hedge_at: float = param(0.95, gt=0, lt=1, unit="fraction", words=["hedge at"]),
-    quantile: float = param(0.999, gt=0, lt=1, unit="fraction", words=["quantile"]),
-    fan_out: int = param(1, **_N), correlation: float = param(0.0, **_C),
-) -> dict[str, float]:
-    """Quantile before and after hedging of an exponential latency with rare pauses, the delay and the extra load."""
-    mix = LatencyMix(fast_ms, p_slow, slow_ms)
-    delay, share = mix.quantile_ms(hedge_at), leaf_share(quantile, fan_out)
-    return {"before_ms": crossing(mix.beyond, share, fast_ms),
-            "after_ms": crossing(lambda t: mix.both_beyond(t, delay, correlation), share, fast_ms),
-            "delay_ms": delay, "extra_load": mix.beyond(delay)}
-
-
-@formula("tail.hedge_p999_ms", unit="ms", cases=[
-    Case({}, {"result": [1000, 29.41]}, rel=1e-3,
-         source="99% exponential with mean 5 ms, 1% at 1 s, second copy at p95")])
-def hedge_p999_ms(
-    fast_ms: float = param(5.0, gt=0, le=1e7, unit="ms", words=["fast", "mean"]),
-    p_slow: float = param(0.01, ge=0, le=1, unit="fraction", words=["slow share"]),
-    slow_ms: float = param(1000.0, gt=0, le=1e8, unit="ms", words=["slow", "pause"]),
-    hedge_at: float = param(0.95, gt=0, lt=1, unit="fraction", words=["hedge at"]),
-) -> list[float]:
-    """The 99.9th percentile without and with a hedged second copy: [before, after]."""
-    found = hedge_mixture(fast_ms, p_slow, slow_ms, hedge_at, 0.999, 1, 0.0)
-    return [found["before_ms"], found["after_ms"]]
-
-
-@formula("tail.exponential_max_ms", words=["slowest of", "maximum of", "exponential latency"],
+@formula("tail.exponential_max_ms", words=["slowest of", "maximum of", "exponential latency", "slowest", "the last of",
+        "slowest answer", "longest of", "all have answered"],
     unit="ms", cases=[
     Case({"mean_ms": 10, "n": 100}, {"result": 51.8738}, rel=1e-5, source="10 * H(100)"),
     Case({"mean_ms": 10, "n": 1, "q": 0.99}, {"result": 46.0517}, rel=1e-5, source="10 * ln 100")], asks=[
     Ask("The slowest of 30 calls with an exponential mean of 8 ms: how many ms on average?", "result", 31.96),
+    Ask("Latency is exponential with a mean of 5 ms and I wait for the slowest of 12 shards. How many ms "
+        "on average?", "result", 15.5160534),
+    Ask("50 parallel calls with exponential latency, mean 20 ms: how many ms until the slowest of them has "
+        "answered on average?", "result", 89.9841068),
 ])
 def exponential_max_ms(
-    mean_ms: float = param(gt=0, le=1e9, unit="ms", words=["mean", "average"]), n: int = param(**_N),
-    q: float | None = param(None, gt=0, lt=1, unit="fraction", words=["quantile"]),
+    mean_ms: float = param(gt=0, le=1e9, unit="ms", words=["mean", "average", "takes", "on average", "each takes", "latency"]),
+    n: int = param(**_N),
+    q: float | None = param(None, gt=0, lt=1, unit="fraction", words=["quantile", "percentile"]),
 ) -> float:
     """Mean (or q quantile) of the slowest of n independent exponential latencies: mean * (1 + 1/2 + ... + 1/n)."""
     if q is not None:

@@ -46,21 +46,47 @@ def unit_ratio(binary_over_decimal: str = param("KiB..PiB", max_length=60)) -> f
     return [1.024**power for power in powers]
 
 
-@formula("boe.transfer_s", unit="s", cases=[
+@formula("boe.binary_size", words=[
+    "TiB", "GiB", "MiB", "tebibytes", "gibibytes", "binary units", "decimal units", "shows as", "will linux show", "os shows",
+    "operating system show", "formatted", "disk shows", "in GiB", "in TiB",
+], cases=[
+    Case({"size_bytes": 1e12}, {"TiB": 0.909494702, "GiB": 931.322575, "TB": 1.0, "GB": 1000.0}, rel=1e-8, source="10^12 / 2^40"),
+], asks=[
+    Ask("How many TiB does an 8 TB disk show?", "TiB", 7.27595761),
+    Ask("I bought a drive of 500 GB. How many GiB will the operating system show me?", "GiB", 465.661287),
+    Ask("The node has 80 GiB of memory: how many GB is that in decimal units?", "GB", 85.8993459),
+])
+def binary_size(size_bytes: float = param(ge=0, le=1e24, unit="bytes", words=["size", "disk", "drive", "memory", "file", "volume", "ssd"])
+                ) -> dict[str, float]:
+    """A size in binary units (MiB, GiB, TiB of 1,024) and in decimal ones (MB, GB, TB of 1,000)."""
+    return {**{name: size_bytes / 1024**power for name, power in (("MiB", 2), ("GiB", 3), ("TiB", 4))},
+            **{name: size_bytes / 1000**power for name, power in (("MB", 2), ("GB", 3), ("TB", 4))}}
+
+
+@formula("boe.transfer_s", words=["seconds to copy", "seconds to move", "how many seconds", "transfer time in seconds"], unit="s", cases=[
     Case({"TB": 1, "Gbps": 10}, {"result": 800}, rel=1e-12, source="8e12 bit / 1e10 bit/s"),
     Case({"GB": 100, "Gbps": 25, "efficiency": 0.8}, {"result": 40}, rel=1e-12, source="arithmetic"),
+], asks=[
+    Ask("How many seconds does it take to send 600 GB over 40 Gbps?", "result", 120.0),
+    Ask("A 2 TB checkpoint goes over a 100 Gbit/s NIC at 90% efficiency. How many seconds?", "result", 177.777778),
+    Ask("moving a 750 GB snapshot across a 10 Gb/s line, how many seconds do I wait?", "result", 600.0),
 ])
 def transfer_s(
     TB: float | None = param(None, **_SIZES), GB: float | None = param(None, **_SIZES),
-    MB: float | None = param(None, **_SIZES), Gbps: float = param(**_LINK),
+    MB: float | None = param(None, **_SIZES), Gbps: float = param(**{**_LINK, "words": [*_LINK["words"], "line", "path", "cable"]}),
     efficiency: float = param(1.0, gt=0, le=1, unit="fraction", words=["efficiency", "of the line rate"]),
 ) -> float:
     """Seconds that a size (decimal TB, GB or MB) needs over a link whose rate is in gigabits per second."""
     return _bytes("boe.transfer_s", TB, GB, MB) * 8 / (Gbps * 1e9 * efficiency)
 
 
-@formula("boe.transfer_ms", unit="ms", cases=[
+@formula("boe.transfer_ms", words=["milliseconds to send", "ms on the wire", "how many milliseconds", "how many ms",
+        "transfer time in ms"], unit="ms", cases=[
     Case({"MB": 1, "Gbps": 1}, {"result": 8}, rel=1e-12, source="8e6 bit / 1e9 bit/s"),
+], asks=[
+    Ask("Sending 4 MB over 1 Gbps takes how many milliseconds on the wire?", "result", 32.0),
+    Ask("An 80 MB model shard is sent over 25 Gbit/s. How many milliseconds on the wire?", "result", 25.6),
+    Ask("Copy 250 MB over a 10 Gbps network: how many milliseconds?", "result", 200.0),
 ])
 def transfer_ms(
     MB: float | None = param(None, **_SIZES), GB: float | None = param(None, **_SIZES),
@@ -71,11 +97,14 @@ def transfer_ms(
     return _bytes("boe.transfer_ms", TB, GB, MB) * 8 / (Gbps * 1e6 * efficiency)
 
 
-@formula("boe.needed_Gbps", unit="Gbit/s", words=["link needed", "bandwidth needed", "how fast a link", "link speed", 
+@formula("boe.needed_Gbps", unit="Gbit/s", words=["link needed", "bandwidth needed", "how fast a link", "link speed",
                                                   "must be moved within", "overnight"], cases=[
     Case({"size_bytes": 18e12, "within_s": 28_800}, {"result": 5.0}, rel=1e-12, source="18e12 * 8 / 28,800 / 1e9"),
 ], asks=[Ask("I must move 9 TB within 2 hours. What link speed in Gbit/s does that need?", "result", 10.0),
-         Ask("Which bandwidth do I need to copy 40 TB over a weekend of 48 hours?", "result", 1.85185)])
+         Ask("Which bandwidth do I need to copy 40 TB over a weekend of 48 hours?", "result", 1.85185),
+    Ask("The nightly backup is 30 TB and must finish within 6 hours. How fast a link in Gbit/s does it "
+        "take at 80% efficiency?", "result", 13.8888889),
+])
 def needed_Gbps(
     size_bytes: float = param(**_SIZES), within_s: float = param(gt=0, le=1e9, unit="s", words=["within", "in", "window", "overnight"]),
     efficiency: float = param(1.0, gt=0, le=1, unit="fraction", words=["efficiency", "of the line rate"]),
@@ -87,7 +116,10 @@ def needed_Gbps(
 @formula("boe.bdp_MB", words=["bandwidth delay product", "bytes in flight", "tcp buffer", "fill the pipe"],
     unit="MB", cases=[
     Case({"Gbps": 1, "rtt_ms": 150}, {"result": 18.75}, rel=1e-6, source="1e9 / 8 * 0.15 s"),
-], asks=[Ask("How many MB are in flight on a 1 Gbps path with a round trip of 150 ms?", "result", 18.75)])
+], asks=[Ask("How many MB are in flight on a 1 Gbps path with a round trip of 150 ms?", "result", 18.75),
+    Ask("10 Gb/s between two continents with an RTT of 90 ms. How many MB must be in flight to fill the pipe?", "result", 112.5),
+    Ask("Bandwidth delay product in MB of a 2.5 Gbps path with 40 ms round trip?", "result", 12.5),
+])
 def bdp_MB(
     Gbps: float = param(**_LINK), rtt_ms: float = param(ge=0, le=1e7, unit="ms", words=["rtt", "round trip", "latency"]),
 ) -> float:
@@ -95,19 +127,32 @@ def bdp_MB(
     return Gbps * 1e9 / 8 * rtt_ms / 1000 / 1e6
 
 
-@formula("boe.window_Mbps", unit="Mbit/s", cases=[
+@formula("boe.window_Mbps", words=["tcp window", "receive window", "socket buffer", "window size", "one connection",
+        "single connection", "throughput of one connection", "limited by the window"], unit="Mbit/s", cases=[
     Case({"window_KB": 64, "rtt_ms": 100}, {"result": 5.12}, rel=1e-12, source="64,000 B * 8 / 0.1 s"),
+], asks=[
+    Ask("A TCP window of 128 KB and a round trip of 50 ms: how many Mbit/s does one connection get?", "result", 20.48),
+    Ask("The socket buffer is 500 KB and ping to the other region is 200 ms. What throughput in Mbit/s can a "
+        "single connection reach?", "result", 20.0),
+    Ask("Receive window 64 kB, RTT 20 ms. Most Mbit/s of one connection?", "result", 25.6),
 ])
 def window_Mbps(
-    window_KB: float = param(gt=0, le=1e9, unit="bytes", words=["window", "buffer"]),
-    rtt_ms: float = param(gt=0, le=1e7, unit="ms", words=["rtt", "round trip"]),
+    window_KB: float = param(gt=0, le=1e9, unit="bytes", words=["window", "buffer", "window of", "receive window", "socket buffer",
+        "tcp window", "unacknowledged"]),
+    rtt_ms: float = param(gt=0, le=1e7, unit="ms", words=["rtt", "round trip", "latency", "ping"]),
 ) -> float:
     """Most that one connection carries when its window (in units of 1,000 bytes) must be acknowledged each round trip."""
     return window_KB * 1e3 * 8 / (rtt_ms / 1000) / 1e6
 
 
-@formula("boe.GBps", unit="GB/s", cases=[Case({"Gbps": 400}, {"result": 50}, rel=1e-12, source="8 bits a byte")])
-def GBps(Gbps: float = param(ge=0, le=1e9, unit="Gbit/s", words=["link", "Gbps"])) -> float:
+@formula("boe.GBps", words=["gigabytes per second", "GB/s", "gigabytes a second", "bits to bytes", "in bytes", "convert gigabit",
+        "GB per second", "GB a second"], unit="GB/s", cases=[Case({"Gbps": 400}, {"result": 50}, rel=1e-12, source="8 bits a byte")],
+        asks=[
+    Ask("How many gigabytes per second is a 200 Gbit/s link?", "result", 25.0),
+    Ask("We bought 100 Gbps NICs. How many GB/s of data is that?", "result", 12.5),
+    Ask("What does a 2.5 Gbps line carry in GB/s?", "result", 0.3125),
+])
+def GBps(Gbps: float = param(ge=0, le=1e9, unit="Gbit/s", words=["link", "Gbps", "nic", "network", "line", "ethernet", "port"])) -> float:
     """Gigabytes per second of a rate in gigabits per second."""
     return Gbps / 8
 
