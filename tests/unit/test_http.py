@@ -190,13 +190,61 @@ async def test_the_same_id_runs_once(tmp_path: Path) -> None:
         assert len(model.calls) == 2
 
 
+async def test_an_id_that_stands_for_another_request_is_refused(site: Site) -> None:
+    first = (await site.ask(id="once", thread="t")).json()
+    for other in ({"question": "What is a sensor?"}, {"mode": "socratic"}, {"review": True}, {"thread": "u"}):
+        problem = refused(await site.ask(**{"id": "once", **other}), 409, "id_reused")
+        assert next(iter(other)) in problem["detail"] and "once" in problem["detail"]
+    refused(await site.client.post(f"{API}/ask?stream=1", json={"question": "Another?", "id": "once"}), 409, "id_reused")
+    assert [(await site.ask(id="once", **how)).json() for how in ({}, {"thread": "t"})] == [first, first]
+
+
+async def test_the_same_id_waits_for_the_turn_that_runs(tmp_path: Path) -> None:
+    model = gated()
+    async with opened(tmp_path, model) as site:
+        assert await drop_after(site.app, {"question": QUESTION, "id": "a"}, 1) >= 1
+        await model.asked()
+        asking = [asyncio.create_task(site.ask(id="a")) for _ in range(2)]
+        streaming = asyncio.create_task(site.client.post(f"{API}/ask?stream=1", json={"question": QUESTION, "id": "a"}))
+        while len(site.app.state.held.turns.listening) < 3:
+            await asyncio.sleep(0)
+        model.open()
+        answers = [(await each).json() for each in asking]
+        name, _, event = events_of((await streaming).text)[-1]
+        assert (name, event.answer.model_dump(mode="json")) == ("done", answers[0])  # type: ignore[union-attr]
+        assert answers[0] == answers[1] and answers[0]["status"] == "answered" and len(model.calls) == 1
+
+
+async def test_the_same_id_waits_for_the_turn_that_a_restart_goes_on_with(tmp_path: Path) -> None:
+    memory = home_memory(tmp_path)
+    for number in range(2):
+        Threads(memory.db).admit(TurnRequest(question=QUESTION).model_dump(mode="json"), f"t{number}", "local", f"cut-off-{number}", "0" * 32)
+    memory.close()
+    model = gated()
+    async with opened(tmp_path, model) as site:
+        await model.asked()
+        asking = [asyncio.create_task(site.ask(id=f"cut-off-{number}")) for number in range(2)]
+        while len(site.app.state.held.turns.listening) < 2:
+            await asyncio.sleep(0)
+        model.open()
+        assert [(await each).json()["id"] for each in asking] == ["cut-off-0", "cut-off-1"]
+        assert len(model.calls) == 2
+
+
+async def test_waiting_for_a_turn_has_an_end(tmp_path: Path) -> None:
+    async with opened(tmp_path, deadline_s=0.05) as site:
+        await asyncio.wait({site.app.state.held.recovery})
+        site.tutor.parts.threads.admit(TurnRequest(question=QUESTION).model_dump(mode="json"), "t", "local", "lost", "0" * 32)
+        site.tutor._ends["lost"] = asyncio.Event()
+        assert "same id" in refused(await site.ask(id="lost"), 409, "thread_busy")["detail"]
+
+
 async def test_a_busy_thread_refuses_and_goes_on(tmp_path: Path) -> None:
     model = gated()
     async with opened(tmp_path, model) as site:
         first = asyncio.create_task(site.ask(thread="t", id="a"))
         await model.asked()
         refused(await site.ask(thread="t"), 409, "thread_busy")
-        refused(await site.ask(id="a"), 409, "thread_busy")
         stream = await site.client.post(f"{API}/ask?stream=1", json={"question": QUESTION, "thread": "t"})
         refused(stream, 409, "thread_busy")
         running = (await site.client.get(f"{API}/threads/t")).json()["turns"]
