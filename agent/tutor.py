@@ -23,8 +23,7 @@ from memory.predictions import Predictions
 from memory.reviews import Decision, Review, Reviews
 from memory.threads import Turn
 
-WAITING = ("The draft of this answer waits for a person to look at it. You can go on asking; "
-           "`tutor review list` shows what waits.")
+WAITING = "The draft of this answer waits for a person to look at it. You can go on asking."
 
 
 class Tutor:
