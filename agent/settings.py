@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,19 @@ def settings_from(environment: Mapping[str, str] | None = None, **overrides: obj
 def provider_key(provider: str) -> str | None:
     """The provider's key out of the environment, where its own client would look for it."""
     return os.environ.get(f"{provider.upper()}_API_KEY")
+
+
+def is_url(text: str) -> bool:
+    """Whether a server can be reached under it, as far as its form tells.
+
+    >>> is_url("http://127.0.0.1:8000/v1"), is_url("localhost:8000"), is_url("http://host:port"), is_url("http://")
+    (True, False, False, False)
+    """
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not set(text) & set(" \t\n")
+    except ValueError:  # a port that is no number
+        return False
 
 
 def debugging() -> bool:

@@ -85,7 +85,7 @@ def show_review(out: Output, review: dict[str, Any], how: str | None = None) -> 
     else:
         out.markdown(review["draft"])
     if review["status"] == "pending":
-        out.note(f"\nThis is what the learner reads when it is approved; an edit replaces the whole text.\n"
+        out.note("\nThis is what the learner reads when it is approved; an edit replaces the whole text.\n"
                  + (how or f"tutor review approve|edit|reject {review['id']}"))
     elif review["decision"]:
         out.note(f"\n{review['decision']['by']}: {review['decision']['type']}")
