@@ -2,8 +2,8 @@
 
     TurnError
     ├── BadQuestion        empty, too long, not text
-    ├── UnknownModel       no such model, or its package or key is missing
-    ├── ModelUnavailable   the provider is down, refused, or answered nonsense twice
+    ├── UnknownModel       no such model
+    ├── ModelUnavailable   the provider is down, refused, or answered nonsense twice; its package or key is missing
     ├── TurnTimeout        the deadline passed
     └── BudgetSpent        the turn's tokens ran out
 """

@@ -14,9 +14,10 @@ MAX_QUESTION_CHARS = 20_000
 
 
 class TurnRequest(BaseModel):
-    """One thing a learner says. `id` makes it idempotent: the same id never runs twice."""
+    """One thing a learner says. `id` makes it idempotent: the same id never runs twice. Fields that it doesn't have are refused:
+    one that is misspelt would be left out in silence."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: str
     thread: str | None = None

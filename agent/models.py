@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import UnknownModel
-from agent.settings import Calls
+from agent.errors import ModelUnavailable, UnknownModel
+from agent.settings import Calls, is_url
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -36,9 +36,8 @@ class OpenModel:
 
 def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack, base_url: str | None = None,
                timeout_s: float = 60.0, calls: Calls | None = None) -> OpenModel:
-    """Opens a model; `stack` closes what it needs; `calls` is how it is to act, where that isn't left to it.
-
-    Raises UnknownModel, one sentence that says what to do."""
+    """Opens a model; `stack` closes what it needs; `calls` is how it is to act, where that isn't left to it. Raises UnknownModel, and
+    ModelUnavailable when its package or key is missing; one sentence that says what to do."""
     if name == "offline":
         return OpenModel(offline(), "offline")
     provider, _, rest = name.partition(":")
@@ -48,6 +47,8 @@ def open_model(name: str, offline: Callable[[], BaseChatModel], stack: ExitStack
         raise UnknownModel(f"There is no model {name!r}. Name one as provider:model (for example openai:gpt-4o-mini or "
                            "ollama:llama3), as gguf:FILE, or \"offline\".")
     options: dict[str, Any] = {"timeout": timeout_s, "max_retries": 0}
+    if base_url and not is_url(base_url):
+        raise UnknownModel(f"The base URL {base_url!r} is none; give one such as http://127.0.0.1:8000/v1.")
     if base_url and provider == "openai":
         options |= {"base_url": base_url, "api_key": _key() or NO_KEY, "stream_usage": True}
     elif base_url:
@@ -64,15 +65,15 @@ def _remote(provider: str, model: str, options: dict[str, Any]) -> BaseChatModel
         found: BaseChatModel = init_chat_model(model, model_provider=provider, **options)
     except ImportError as error:
         package = EXTRAS.get(provider, f"langchain-{provider}")
-        raise UnknownModel(f"The provider {provider!r} needs a package: pip install {package}.") from error
+        raise ModelUnavailable(f"The provider {provider!r} needs a package: pip install {package}.") from error
     except ValueError as error:
         if "nsupported" in str(error):
             raise UnknownModel(f"There is no provider {provider!r}. Known are openai, anthropic, ollama and the others of "
                                "LangChain's init_chat_model, gguf:FILE and \"offline\".") from error
         raise UnknownModel(f"{provider}:{model} can't be opened: {_first_line(error)}") from error
     except _key_errors() as error:
-        raise UnknownModel(f"{provider}:{model} can't be opened: {_first_line(error)} Set the provider's key in the environment, "
-                           "or use the model \"offline\".") from error
+        raise ModelUnavailable(f"{provider}:{model} can't be opened: {_first_line(error)} Set the provider's key in the environment, "
+                               "or use the model \"offline\".") from error
     return found
 
 

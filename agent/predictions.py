@@ -118,13 +118,14 @@ def compared(prediction: Prediction, result: dict[str, Any], name: str) -> dict[
             "actual": actual, "error_factor": factor}
 
 
-def told(compared_: dict[str, Any], figure: Any) -> str:
-    """One sentence for the learner; `figure` writes a number."""
+def told(compared_: dict[str, Any], figure: Any, named: bool = False) -> str:
+    """One sentence for the learner; `figure` writes a number. With `named` it says which value was expected: nobody was asked for it."""
     unit = f" {compared_['unit']}" if compared_["unit"] not in UNTOLD else ""
     sure = f" ({compared_['confidence']:.0%} sure)" if compared_["confidence"] is not None else ""
     factor = compared_["error_factor"]
     off = "the sign or a zero is off" if factor is None else "right on it" if factor < 1.005 else f"off by a factor of {factor:.3g}"
-    return f"You expected {figure(compared_['value'])}{unit}{sure}; it is {figure(compared_['actual'])}{unit}: {off}."
+    lead = f"For {compared_['name']} you" if named else "You"
+    return f"{lead} expected {figure(compared_['value'])}{unit}{sure}; it is {figure(compared_['actual'])}{unit}: {off}."
 
 
 def _confidence(reply: str, unit: str) -> tuple[float, tuple[int, int]] | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from urllib.parse import urlsplit
 
 from agent.errors import UnknownModel
 
@@ -68,6 +69,19 @@ def _calls(named: str | None) -> Calls | None:
 def provider_key(provider: str) -> str | None:
     """The provider's key out of the environment, where its own client would look for it."""
     return os.environ.get(f"{provider.upper()}_API_KEY")
+
+
+def is_url(text: str) -> bool:
+    """Whether a server can be reached under it, as far as its form tells.
+
+    >>> is_url("http://127.0.0.1:8000/v1"), is_url("localhost:8000"), is_url("http://host:port"), is_url("http://")
+    (True, False, False, False)
+    """
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not set(text) & set(" \t\n")
+    except ValueError:  # a port that is no number
+        return False
 
 
 def debugging() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from langgraph.types import Command
@@ -22,8 +23,7 @@ from memory.predictions import Predictions
 from memory.reviews import Decision, Review, Reviews
 from memory.threads import Turn
 
-WAITING = ("The draft of this answer waits for a person to look at it. You can go on asking; "
-           "`tutor review list` shows what waits.")
+WAITING = "The draft of this answer waits for a person to look at it. You can go on asking."
 
 
 class Tutor:
@@ -36,11 +36,13 @@ class Tutor:
         self._saver = HomeSaver(parts.memory.db)
         self._graph = build_graph(self._saver)
         self._running: set[asyncio.Task[Any]] = set()
+        self._ends: dict[str, asyncio.Event] = {}
 
     async def turn(self, request: TurnRequest) -> AsyncIterator[TurnEvent]:
         """Events of one turn, the last of them Done or Failed. The turn runs on when nobody listens any more.
 
-        Raises BadQuestion, ThreadBusy, UnknownThread before anything is admitted.
+        A request whose id is known runs nothing: it waits for the turn that has the id, if that still runs, and gets what came
+        of it. Raises BadQuestion, ThreadBusy, UnknownThread, IdReused before anything is admitted.
         """
         if any("\ud800" <= char <= "\udfff" for char in request.question):
             raise BadQuestion("The question holds half a character (a lone surrogate), which can't be stored. Copy the text again.")
@@ -48,13 +50,14 @@ class Tutor:
             raise BadQuestion(f"The question has {len(request.question):,} characters; at most {MAX_QUESTION_CHARS:,} are read. "
                               "Put long text into a file and `tutor ingest` it.")
         span = self.parts.tracer.start(tracing.INVOKE_AGENT, "tutor", {tracing.AGENT: "tutor"})
-        turn = self.parts.threads.admit(request.model_dump(mode="json"), request.thread, request.learner, request.id,
-                                        tracing.trace_id(span))
+        turn = self.parts.threads.admit({**request.model_dump(mode="json"), "model": self.parts.model_name}, request.thread,
+                                        request.learner, request.id, tracing.trace_id(span))
         if turn.trace != tracing.trace_id(span):
-            for event in _again(turn):
-                yield event
+            yield Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)
+            yield _outcome(await self._over(turn))
             return
         span.set_attribute(tracing.CONVERSATION, turn.thread)
+        self._ends[turn.id] = asyncio.Event()
         events: asyncio.Queue[TurnEvent | None] = asyncio.Queue()
         # The task is there before the first event leaves: whoever stops listening can't stop an admitted turn.
         task = asyncio.create_task(self._run(turn, span, events.put_nowait))
@@ -95,17 +98,35 @@ class Tutor:
         """Ends every turn that was admitted and cut off, and every review that was decided and not carried out."""
         turns, claimed = self.parts.threads.unfinished(), self.reviews.claimed()
         decided = {review.turn for review in claimed}
-        for turn in turns:
-            if turn.id not in decided:
-                await self._run(self.parts.threads.resume(turn), None, _nobody)
-        for review in claimed:
-            await self._resume_review(review)
+        # From now on, so that whoever asks for one of the later ones waits for it too.
+        self._ends.update({turn.id: asyncio.Event() for turn in turns})
+        try:
+            for turn in turns:
+                if turn.id not in decided:
+                    await self._run(self.parts.threads.resume(turn), None, _nobody)
+            for review in claimed:
+                await self._resume_review(review)
+        finally:
+            for turn in turns:
+                self._release(turn)
         return len(turns)
 
     async def drain(self) -> None:
         """Waits until the running turns have ended."""
         while self._running:
             await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _over(self, turn: Turn) -> Turn:
+        """The turn as it stands when its run here is over, or has taken as long as a turn may."""
+        if turn.status == "running" and (end := self._ends.get(turn.id)) is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), self.parts.settings.deadline_s)
+        return self.parts.threads.get(turn.id) or turn
+
+    def _release(self, turn: Turn) -> None:
+        """Lets those go on who wait for this turn's end."""
+        if (end := self._ends.pop(turn.id, None)) is not None:
+            end.set()
 
     # ---- one run
 
@@ -114,6 +135,7 @@ class Tutor:
         began = time.perf_counter()
         span = span or self.parts.tracer.start(tracing.INVOKE_AGENT, "tutor resumed", {tracing.CONVERSATION: turn.thread})
         context = TurnContext(self.parts, emit, time.monotonic() + settings.deadline_s, span)
+        self._ends.setdefault(turn.id, asyncio.Event())
         try:
             state = await asyncio.wait_for(self._invoke(turn, context, resume), settings.deadline_s)
             answer = self._ended(turn, state, (time.perf_counter() - began) * 1000)
@@ -135,6 +157,7 @@ class Tutor:
             self._failed(turn, TurnError(f"Something went wrong inside; the operator finds it under trace {turn.trace}."), emit)
             raise
         finally:
+            self._release(turn)
             span.end()
             self.parts.tracer.flush()
         return None
@@ -190,16 +213,13 @@ class Tutor:
         emit(failed)
 
 
-def _again(turn: Turn) -> list[TurnEvent]:
-    """The same request id a second time: what came of it, without running anything."""
-    events: list[TurnEvent] = [Started(id=turn.id, thread=turn.thread, run=turn.run, trace=turn.trace)]
+def _outcome(turn: Turn) -> TurnEvent:
+    """What came of a turn that was asked for again."""
+    if turn.status == "running" or (turn.answer is None and turn.error is None):
+        return Failed(code="thread_busy", message="This request is still being answered. Ask again with the same id.", trace=turn.trace)
     if turn.answer is not None:
-        events.append(Done(answer=Answer.model_validate(turn.answer)))
-    elif turn.error is not None:
-        events.append(Failed.model_validate(turn.error))
-    else:
-        events.append(Failed(code="thread_busy", message="This request is being answered already.", trace=turn.trace))
-    return events
+        return Done(answer=Answer.model_validate(turn.answer))
+    return Failed.model_validate(turn.error)
 
 
 def _pieces_of(text: str) -> list[str]:

@@ -22,23 +22,21 @@ log = logging.getLogger("tutor.http")
 PREFIX = "/v1/tutor"
 NOUNS = (ask, documents, home, search, tools, reviews, predictions, prompts, threads, traces)
 DRAIN_S = 2.0
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": "What went wrong, as problem details (RFC 9457)."}
-    for status in (422, "default")}
+PROBLEM: dict[str, Any] = {"model": Problem, "description": "What went wrong, as problem details (RFC 9457)."}
 
 
 def create_app(tutor: Tutor, token: str | None = None, hosts: Iterable[str] = (), drain_s: float = DRAIN_S) -> FastAPI:
     """The app. With a `token`, whatever changes documents, reviews or prompts needs it; `hosts` are names it answers
     under beside this machine's own; at the end it waits up to `drain_s` seconds for turns that run."""
     held = Held(tutor, LiveTurns(tutor), token)
-    app = FastAPI(title="Tutor", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan, responses=PROBLEMS)
+    app = FastAPI(title="Tutor", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan, responses={"default": PROBLEM})
     app.state.held = held
     app.state.drain_s = drain_s
     app.add_middleware(Guard, hosts=tuple(hosts), ending=lambda: held.turns.ending)
     install_problems(app)
     app.include_router(health.router)
     for noun in NOUNS:
-        app.include_router(noun.router, prefix=PREFIX, dependencies=[TEXT_ONLY])
+        app.include_router(noun.router, prefix=PREFIX, dependencies=[TEXT_ONLY], responses={422: PROBLEM})
     return app
 
 

@@ -17,7 +17,7 @@ from agent.errors import BadQuestion, BudgetSpent, ModelUnavailable, TurnError, 
 from agent.events import Failed
 from memory.base import HomeBusy, IndexDamaged, MemoryFault, StorageFull, UnknownDocument, UnreadableDocument
 from memory.reviews import ReviewClosed, UnknownReview
-from memory.threads import ThreadBusy, UnknownThread
+from memory.threads import IdReused, ThreadBusy, UnknownThread
 from memory.traces import UnknownTrace
 from prompts.errors import PromptChanged, PromptError, UnknownPrompt
 from tools.base import ToolError
@@ -57,7 +57,7 @@ class PortBusy(ApiError):
 STATUS: Mapping[type[BaseException], int] = {
     TurnError: 500, BadQuestion: 400, UnknownModel: 404, ModelUnavailable: 503, TurnTimeout: 504, BudgetSpent: 429,
     MemoryFault: 500, UnreadableDocument: 422, IndexDamaged: 503, HomeBusy: 503, StorageFull: 507, UnknownDocument: 404,
-    ThreadBusy: 409, UnknownThread: 404, UnknownReview: 404, ReviewClosed: 409, UnknownTrace: 404,
+    ThreadBusy: 409, IdReused: 409, UnknownThread: 404, UnknownReview: 404, ReviewClosed: 409, UnknownTrace: 404,
     ToolError: 422, UnknownTool: 404, PromptError: 400, PromptChanged: 409, UnknownPrompt: 404,
     ApiError: 500, NotReady: 503, ShuttingDown: 503, PortBusy: 503,
 }

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from api.errors import LISTED_TYPES, RETRY_AFTER_S, code_of, status_of
@@ -19,6 +19,12 @@ log = logging.getLogger("tutor.http")
 
 HTTP_CODES = {401: "unauthorized", 404: "not_found", 405: "bad_method", 413: "too_large"}
 MAX_SHOWN = 5
+
+
+class Body(BaseModel):
+    """What a client sends: a field that isn't there is refused, since one that is misspelt would be left out in silence."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Problem(BaseModel):
@@ -92,4 +98,6 @@ def _sentence(found: Mapping[str, Any]) -> str:
         return f"The body isn't valid JSON ({why} at character {found['loc'][-1]})."
     if found["type"] in ("model_attributes_type", "dict_type"):
         return "The body must be a JSON object, sent as application/json."
+    if found["type"] == "extra_forbidden":
+        return f"There is no field {where!r} here; leave it out, or look in /openapi.json how it is called."
     return f"{where}: {str(found['msg']).removeprefix('Value error, ')}."

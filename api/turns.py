@@ -61,8 +61,8 @@ class LiveTurns:
         self._ending: asyncio.Task[None] | None = None
 
     async def start(self, request: TurnRequest) -> LiveTurn:
-        """Admits a turn and lets it run. Raises BadQuestion, ThreadBusy, UnknownThread, ShuttingDown when it isn't
-        admitted."""
+        """Admits a turn and lets it run. Raises BadQuestion, ThreadBusy, UnknownThread, IdReused, ShuttingDown when it
+        isn't admitted."""
         if self._ended.is_set():
             raise ShuttingDown(STOPPING)
         if not request.question.strip():

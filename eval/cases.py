@@ -180,7 +180,7 @@ def _checked(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the case"
-            raise CaseError(f"{path}, line {number}: {where}: {first['msg']}.") from None
+            raise CaseError(f"{path}, line {number}: {where}: {first['msg']}.{_hint(where)}") from None
         if case.id in seen:
             raise CaseError(f"{path}, line {number}: the id {case.id!r} stands on line {seen[case.id]} already.")
         seen[case.id] = number
@@ -188,6 +188,14 @@ def _checked(path: Path, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> list[
     if not cases:
         raise CaseError(f"{path} holds no cases; each line has to be one JSON object.")
     return cases
+
+
+def _hint(where: str) -> str:
+    """What is expected where many a case goes wrong."""
+    if "facts" in where.split("."):
+        return (' `facts` is a list of facts, each of them a list of wordings of which one must be said: [["least recently used", "LRU"], '
+                '["300 seconds"]].')
+    return ""
 
 
 def _from_question(row: Mapping[str, Any], number: int) -> dict[str, Any]:

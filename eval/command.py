@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -78,11 +78,19 @@ def configure(parser: ArgumentParser) -> None:
                             help="make this run the baseline that the project ships: writes into a checkout's sources")
     run_parser.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
     run_parser.add_argument("--model", metavar="NAME", help='the chat model (default: $TUTOR_MODEL, else "offline")')
-    run_parser.add_argument("--base-url", metavar="URL", help="where an OpenAI-compatible server listens")
+    run_parser.add_argument("--base-url", type=_url, metavar="URL", help="where an OpenAI-compatible server listens")
     compare_parser = actions.add_parser("compare", help="two runs, metric by metric")
     for name in ("before", "after"):
         compare_parser.add_argument(name, metavar="LOG", help="a log of `eval run`, or a suite's name for its baseline")
     actions.add_parser("suites", help="the suites that are shipped")
+
+
+def _url(text: str) -> str:
+    from agent.settings import is_url
+
+    if not is_url(text):
+        raise ArgumentTypeError(f"{text!r} is no URL; give one such as http://127.0.0.1:8000/v1")
+    return text
 
 
 def run(call: Call) -> int:

@@ -15,9 +15,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from memory.base import IndexDamaged, Source, StorageFull, Vectors
+from memory.graph_files import damage
 from memory.home import PRIVATE_FOLDER
 
 ADD_BATCH = 2000
+REFUSALS = ("full", "disk", "I/O", "readonly", "read-only", "unable to open", "locked", "ermission denied", "oo many open files")
+"""What Chroma says when its files may be sound and the machine doesn't let it."""
 
 
 class VectorIndex(Protocol):
@@ -33,6 +36,10 @@ class VectorIndex(Protocol):
 
     def ids(self) -> set[str]: ...
 
+    def stored(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        """The vectors of these ids, those that are there."""
+        ...
+
     def count(self) -> int:
         """How many there are, without reading them."""
         ...
@@ -45,6 +52,7 @@ class ChromaVectors:
 
     def __init__(self, folder: Path, embedder: str) -> None:
         import chromadb
+        from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.config import Settings
         from chromadb.errors import ChromaError
 
@@ -52,13 +60,19 @@ class ChromaVectors:
         self._folder = folder
         try:
             folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            if (why := damage(folder)) is not None:
+                raise ValueError(why)
             self._client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
             self._collection: Any = self._client.get_or_create_collection(
                 "passages-" + re.sub(r"[^a-zA-Z0-9.-]", "-", embedder),
                 embedding_function=None, metadata={"hnsw:space": "cosine"},
             )
         except (ChromaError, OSError, ValueError) as error:
-            raise IndexDamaged(f"The vector index in {folder} can't be opened ({error}). Run `tutor doctor --rebuild`.") from error
+            if self._client is None:
+                # Chroma keeps what it couldn't open, and would give it to whoever opens the folder next in this process.
+                SharedSystemClient.clear_system_cache()
+            self.close()
+            raise self._explained(error) from error
 
     def add(self, ids: Sequence[str], vectors: Vectors, sources: Sequence[Source]) -> None:
         for at in range(0, len(ids), ADD_BATCH):
@@ -83,6 +97,14 @@ class ChromaVectors:
         with self._explaining():
             return set(self._collection.get(include=[])["ids"])
 
+    def stored(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        out: dict[str, Vectors] = {}
+        for at in range(0, len(ids), ADD_BATCH):
+            with self._explaining():
+                found = self._collection.get(ids=list(ids[at : at + ADD_BATCH]), include=["embeddings"])
+            out.update((key, np.asarray(vector, np.float32)) for key, vector in zip(found["ids"], found["embeddings"], strict=True))
+        return out
+
     def count(self) -> int:
         with self._explaining():
             return int(self._collection.count())
@@ -95,11 +117,16 @@ class ChromaVectors:
         try:
             yield
         except ChromaError as error:
-            # SQLite calls a damaged file a malformed disk image.
-            if "malformed" not in str(error) and any(word in str(error) for word in ("full", "disk", "I/O")):
-                raise StorageFull(f"Can't write the vector index in {self._folder} ({error}). Free some space; "
-                                  "nothing was changed.") from error
-            raise IndexDamaged(f"The vector index in {self._folder} can't be read ({error}). Run `tutor doctor --rebuild`.") from error
+            raise self._explained(error) from error
+
+    def _explained(self, error: Exception) -> StorageFull | IndexDamaged:
+        text = str(error)
+        refused = isinstance(error, OSError) and not isinstance(error, FileExistsError | NotADirectoryError)
+        # SQLite calls a damaged file a malformed disk image.
+        if refused or "malformed" not in text and any(word in text for word in REFUSALS):
+            return StorageFull(f"Can't write the vector index in {self._folder} ({text}). Free some space or check its "
+                               "permissions; nothing was changed.")
+        return IndexDamaged(f"The vector index in {self._folder} can't be read ({text}). It is made anew when the home is opened next.")
 
     def close(self) -> None:
         if self._client is not None:
@@ -129,6 +156,9 @@ class ArrayVectors:
 
     def ids(self) -> set[str]:
         return set(self._rows)
+
+    def stored(self, ids: Sequence[str]) -> dict[str, Vectors]:
+        return {key: self._rows[key][0] for key in ids if key in self._rows}
 
     def count(self) -> int:
         return len(self._rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,14 @@ def write_private(path: Path, text: str) -> None:
     with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE), "w", encoding="utf-8") as file:
         file.write(text)
     scratch.replace(path)
+
+
+def remove(path: Path) -> None:
+    """A folder, or what lies in its place, if anything does."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def open_to_others(home: Path) -> bool:

@@ -12,11 +12,11 @@ from pathlib import Path
 from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
-from memory.base import Embedder
+from memory.base import Embedder, IndexDamaged, StorageFull
 from memory.chroma import ArrayVectors, ChromaVectors, VectorIndex
 from memory.errata import Errata, load_errata
 from memory.export import model_folder
-from memory.home import PRIVATE_FOLDER, announce, disown, make_private, own
+from memory.home import PRIVATE_FOLDER, announce, disown, make_private, own, remove
 from memory.ingest.pipeline import Progress, ingest_course
 from memory.lexical import LexicalIndex
 from memory.minilm import HashEmbedder, MiniLM
@@ -25,6 +25,9 @@ from memory.retrieve import Retriever
 from memory.sql import Database
 
 COURSE = Path(__file__).parent / "course"
+VECTORS = "chroma"
+KNOWN = 8
+"""Passages whose vectors are looked at when a home is opened; `tutor doctor` looks at all."""
 
 log = logging.getLogger("tutor.memory")
 
@@ -54,15 +57,19 @@ class Memory:
 
 
 def open_memory(home: Path, *, wait_s: float = 10.0, course: bool = True, progress: Progress | None = None,
-                embedder: Embedder | None = None) -> Memory:
-    """Opens a home, creating it when it doesn't exist, with the built-in course up to date and every passage in the indexes.
+                embedder: Embedder | None = None, template: Path | None = None) -> Memory:
+    """Opens a home, creating it when it doesn't exist (as a copy of `template`, or of the one with the course), with the built-in
+    course up to date and every passage in the indexes.
 
-    Raises HomeBusy when another process keeps it longer than `wait_s`, IndexDamaged when it can't be read.
+    Raises HomeBusy when another process keeps it longer than `wait_s`, IndexDamaged when its database can't be read,
+    StorageFull.
     """
     lock = own(home, wait_s)
     try:
-        if embedder is None and course and not (home / "tutor.sqlite").exists():
-            _start_from_template(home)
+        if template is None and embedder is None and course:
+            template = template_folder()
+        if template is not None and not (home / "tutor.sqlite").exists():
+            _start_from(template, home)
         memory = _assemble(home, embedder or MiniLM(model_folder()), lock)
     except BaseException:
         disown(home, lock)
@@ -120,17 +127,29 @@ def _complete(memory: Memory, progress: Progress | None) -> None:
         memory.store.complete((lambda done, total: progress("embedding", done, total)) if progress else None)
 
 
-def _start_from_template(home: Path) -> None:
-    folder = template_folder()
+def _start_from(folder: Path, home: Path) -> None:
     if not (folder / "tutor.sqlite").is_file():
         return
-    with template_lock():
-        shutil.copytree(folder / "chroma", home / "chroma", dirs_exist_ok=True)
-        (home / "chroma").chmod(PRIVATE_FOLDER)
-        make_private(home / "tutor.sqlite.new")
-        shutil.copyfile(folder / "tutor.sqlite", home / "tutor.sqlite.new")
-    # The database appears last: a copy that was cut off starts over.
-    (home / "tutor.sqlite.new").replace(home / "tutor.sqlite")
+    copy = home / "tutor.sqlite.new"
+    try:
+        with template_lock():
+            shutil.copytree(folder / VECTORS, home / VECTORS, dirs_exist_ok=True)
+            (home / VECTORS).chmod(PRIVATE_FOLDER)
+            make_private(copy)
+            shutil.copyfile(folder / "tutor.sqlite", copy)
+        # The database appears last: a copy that was cut off starts over.
+        copy.replace(home / "tutor.sqlite")
+    except OSError as error:
+        for part in (copy, home / VECTORS):
+            remove(part)
+        raise StorageFull(f"Can't write {home} ({_reason(error)}). Free some space or check its permissions; nothing was "
+                          "changed.") from error
+
+
+def _reason(error: OSError) -> str:
+    """copytree gathers what went wrong with each file as (from, to, why)."""
+    told = error.args[0] if isinstance(error, shutil.Error) and error.args else None
+    return error.strerror or (str(told[0][-1]) if isinstance(told, list) and told else str(error))
 
 
 def _assemble(home: Path, embedder: Embedder, lock: FileLock | None) -> Memory:
@@ -138,7 +157,33 @@ def _assemble(home: Path, embedder: Embedder, lock: FileLock | None) -> Memory:
     # busy machine a hundred times more.
     threadpool_limits(limits=1, user_api="blas")
     db = Database(home / "tutor.sqlite")
-    vectors = ChromaVectors(home / "chroma", embedder.name)
     lexical = LexicalIndex(db)
+    vectors = _opened_vectors(home / VECTORS, db, lexical, embedder)
     store = PassageStore(db, vectors, lexical, embedder)
     return Memory(home, db, store, vectors, Retriever(store, vectors, lexical, embedder), load_errata(), lock)
+
+
+def _opened_vectors(folder: Path, db: Database, lexical: LexicalIndex, embedder: Embedder) -> ChromaVectors:
+    """The vector index; an empty one in place of one that is damaged, since all that it is made of is in SQL."""
+    vectors: ChromaVectors | None = None
+    try:
+        vectors = ChromaVectors(folder, embedder.name)
+        store = PassageStore(db, vectors, lexical, embedder)
+        sample = store.sample(KNOWN)
+        if 2 * len(store.astray(sample)) <= len(sample):
+            return vectors
+        why: object = "its vectors aren't those of the passages"
+    except IndexDamaged as error:
+        # With the database itself damaged there is nothing to make an index of.
+        if damaged := db.check():
+            raise IndexDamaged(f"{db.path} is damaged ({damaged[0]}). Run `tutor doctor --rebuild`.") from error
+        why = error.__cause__ or error
+    if vectors is not None:
+        vectors.close()
+    log.warning("The vector index in %s is damaged (%s), so it is thrown away.", folder, why)
+    try:
+        remove(folder)
+    except OSError as error:
+        raise StorageFull(f"The vector index in {folder} is damaged and can't be removed ({error.strerror}). Check its "
+                          "permissions.") from error
+    return ChromaVectors(folder, embedder.name)

@@ -11,13 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from memory.base import Block, DocumentInfo, Embedder, Passage, PassageVectors, Source, UnknownDocument
+from memory.base import Block, DocumentInfo, Embedder, Passage, PassageVectors, Source, UnknownDocument, Vectors
 from memory.chroma import VectorIndex
 from memory.ingest.markdown import plain
 from memory.lexical import LexicalIndex
 from memory.sql import Database
 
 EMBED_BATCH = 64
+NEAR = 0.4
+"""Cosine of a passage's vector and the mean of its telling tokens: 0.82 or more in the course, and about 0 for garbage."""
 Progress = Callable[[int, int], None]
 
 
@@ -172,6 +174,23 @@ class PassageStore:
         self._vectors.remove(orphans)
         return len(orphans)
 
+    def sample(self, most: int) -> list[str]:
+        """Ids of up to `most` passages, from the first to the last."""
+        ids = [row["id"] for row in self._db.execute("select distinct id from passages order by id")]
+        return ids[:: max(1, -(-len(ids) // most))]
+
+    def astray(self, ids: Sequence[str]) -> list[str]:
+        """Those whose vector isn't near the mean of their tokens' vectors, which lie in SQL. One that has either not isn't
+        among them."""
+        out: list[str] = []
+        for at in range(0, len(ids), 500):
+            part = ids[at : at + 500]
+            stored = self._vectors.stored(part)
+            for key, (tokens, _) in self.tokens(part).items():
+                if key in stored and len(tokens) and not _mean(tokens) @ stored[key] >= NEAR * np.linalg.norm(stored[key]):
+                    out.append(key)
+        return out
+
     def problems(self) -> list[str]:
         """What doesn't agree between SQL and the indexes; empty when sound."""
         known = {row["id"] for row in self._db.execute("select id from passages")}
@@ -180,6 +199,8 @@ class PassageStore:
             found.append(f"{len(missing)} passages have no vector")
         if lost := known - self._with_tokens(sorted(known)):
             found.append(f"{len(lost)} passages have no token vectors")
+        if astray := self.astray(sorted(known)):
+            found.append(f"{len(astray)} passages have a vector that isn't their text's")
         found += self._lexical.check()
         if unlisted := known - self._listed():
             found.append(f"{len(unlisted)} passages are missing from the lexical index")
@@ -230,6 +251,13 @@ class PassageStore:
         self.generation += 1
         if stale:
             self._vectors.remove(stale)
+
+
+def _mean(tokens: Any) -> Vectors:
+    """The unit vector in the middle of rows of int8."""
+    rows = tokens.astype(np.float32)
+    mean = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9))
 
 
 def _embedding_input(passage: Passage) -> tuple[str, list[str]]:

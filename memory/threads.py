@@ -14,6 +14,8 @@ from memory.sql import Database
 
 LEASE_S = 120.0
 HISTORY_TURNS = 12
+SAME = ("question", "mode", "review")
+"""What a request with an id that is known must have in common with the first one."""
 
 
 class ThreadBusy(MemoryFault):
@@ -26,6 +28,12 @@ class UnknownThread(MemoryFault):
     """No thread of this id, or it was deleted."""
 
     code = "unknown_thread"
+
+
+class IdReused(MemoryFault):
+    """The id stands for another request already."""
+
+    code = "id_reused"
 
 
 @dataclass(frozen=True)
@@ -53,13 +61,16 @@ class Threads:
 
     def admit(self, request: dict[str, Any], thread: str | None, learner: str, turn_id: str | None, trace: str) -> Turn:
         """Writes the admission row and takes the thread's lock, durable before this returns. The same id again gives
-        back the row that is there. Raises ThreadBusy, UnknownThread."""
+        back the row that is there. Raises ThreadBusy, UnknownThread, and IdReused when that row is of another request."""
         turn_id = turn_id or uuid.uuid4().hex
         now = self._clock()
         with self._db.transaction(durable=True):
             known = self._turn(turn_id)
             if known is not None and known.learner != learner:
                 raise UnknownThread(f"There is no request {turn_id} of this learner.")
+            if known is not None and (changed := _changed(known, request, thread)):
+                raise IdReused(f"The id {turn_id} stands for another request already: its {changed} isn't this one's. Send the same "
+                               "request again for its answer, or leave the id out.")
             if known is not None:
                 return known
             thread = thread or uuid.uuid4().hex[:12]
@@ -173,6 +184,14 @@ class Threads:
     def _turn(self, turn_id: str) -> Turn | None:
         rows = self._db.execute("select * from turns where id = ?", (turn_id,))
         return _turn(rows[0]) if rows else None
+
+
+def _changed(known: Turn, request: dict[str, Any], thread: str | None) -> str | None:
+    """What a request under the id of a known turn asks otherwise. Whoever asks again may know the thread by now."""
+    for name in SAME:
+        if known.request.get(name) is not None and request.get(name) != known.request[name]:
+            return name
+    return "thread" if thread not in (None, known.thread) else None
 
 
 def _turn(row: Any) -> Turn:

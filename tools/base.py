@@ -17,6 +17,7 @@ from tools.forms import chosen, natural
 
 Value = float | int | bool | str | None | list[Any] | dict[str, Any]
 Kind = Literal["calculator", "simulator", "formula"]
+DIGITS, EXACT = 12, 1e15
 
 
 class ToolError(Exception):
@@ -291,5 +292,19 @@ def _range(params: type[Params], name: str) -> str:
 
 def _formula_summary(tool: Tool, values: Mapping[str, Any]) -> str:
     if set(values) == {"result"}:
-        return f"{tool.summary.rstrip('.')}: {values['result']}{' ' + tool.unit if tool.unit else ''}."
-    return f"{tool.summary.rstrip('.')}: " + ", ".join(f"{key} = {value}" for key, value in values.items()) + "."
+        return f"{tool.summary.rstrip('.')}: {readable(values['result'])}{' ' + tool.unit if tool.unit else ''}."
+    return f"{tool.summary.rstrip('.')}: " + ", ".join(f"{key} = {readable(value)}" for key, value in values.items()) + "."
+
+
+def readable(value: Any) -> str:
+    """A value in a sentence: what binary fractions leave behind the twelfth digit isn't told.
+
+    >>> readable(999.9999999999998), readable(0.1 + 0.2), readable(1e21), readable(2**60), readable([0.1 * 3, True])
+    ('1000', '0.3', '1e+21', '1152921504606846976', '[0.3, True]')
+    """
+    if isinstance(value, float) and math.isfinite(value):
+        rounded = value if value.is_integer() and abs(value) < EXACT else float(f"{value:.{DIGITS}g}")
+        return repr(rounded).removesuffix(".0")
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {readable(each)}" for key, each in value.items()) + "}"
+    return "[" + ", ".join(readable(each) for each in value) + "]" if isinstance(value, list | tuple) else str(value)

@@ -25,7 +25,7 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     ask = planned_reply if context.parts.calls == "planned" else ask_model
     reply = await ask(state, context, offer_tools=not closing)
     update: dict[str, Any] = {"rounds": rounds, "usage": reply.usage, "prompts": {**state["prompts"], **reply.prompts},
-                              "notices": [*state["notices"], *reply.notices]}
+                              "notices": list(dict.fromkeys([*state["notices"], *_taken_over(state, context), *reply.notices]))}
     if (reply.message.tool_calls or reply.message.invalid_tool_calls) and not closing:
         thought = str(reply.message.text).strip()
         if thought:
@@ -38,6 +38,18 @@ async def think(state: TutorState, runtime: Runtime[TurnContext]) -> dict[str, A
     update["notices"] = [*update["notices"], *draft.pop("notices")]
     update["prompts"] = {**update["prompts"], **draft.pop("prompts")}
     return {**update, "draft": draft}
+
+
+def _taken_over(state: TutorState, context: TurnContext) -> list[str]:
+    """Says so when the turn was admitted by a process with another model, which ended before the turn did."""
+    begun, here = state["request"].get("model"), context.parts.model_name
+    if begun in (None, here):
+        return []
+    return [f"The question was asked of {begun}, and the program stopped before it was answered; {_named(here)} finished it."]
+
+
+def _named(model: str) -> str:
+    return "the offline reasoner" if model == "offline" else model
 
 
 def _ask_first(asked: dict[str, Any], state: TutorState, context: TurnContext) -> dict[str, Any]:

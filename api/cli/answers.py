@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 OBSERVATION_CHARS = 300
 
+WAITS = "Review {review}: `tutor review show {review}`. Once it is decided, `tutor threads show {thread}` has the answer."
+
 Watch = Callable[["TurnEvent"], None]
 
 
@@ -56,9 +58,9 @@ def told_by(show: Callable[[str], None]) -> Watch:
     return watch
 
 
-def show_answer(out: Output, answer: Answer, steps: bool = False, more: str | None = None) -> None:
+def show_answer(out: Output, answer: Answer, steps: bool = False, more: str | None = None, waits: str = WAITS) -> None:
     """Text (with its corrections), sources, the next question; notices go to stderr. `more` says where all sources stand
-    when a terminal is too small for them."""
+    when a terminal is too small for them, `waits` what can be done with a draft that waits for a person."""
     if steps:
         show_steps(out, answer.steps)
     out.markdown(answer.text)
@@ -71,8 +73,7 @@ def show_answer(out: Output, answer: Answer, steps: bool = False, more: str | No
     for notice in answer.notices:
         out.note(notice)
     if answer.status == "review" and answer.review_id:
-        out.note(f"Review {answer.review_id}: `tutor review show {answer.review_id}`. Once it is decided, "
-                 f"`tutor threads show {answer.thread}` has the answer.")
+        out.note(waits.format(review=answer.review_id, thread=answer.thread))
 
 
 def show_steps(out: Output, steps: Sequence[Step]) -> None:

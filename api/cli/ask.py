@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from api.cli import answers
@@ -32,7 +32,16 @@ def configure(parser: ArgumentParser) -> None:
 
 def model_options(parser: ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help='"offline", openai:…, anthropic:…, ollama:…, gguf:FILE (default: $TUTOR_MODEL)')
-    parser.add_argument("--base-url", metavar="URL", help="where an OpenAI-compatible server listens (default: $TUTOR_BASE_URL)")
+    parser.add_argument("--base-url", type=url, metavar="URL", help="where an OpenAI-compatible server listens (default: $TUTOR_BASE_URL)")
+
+
+def url(text: str) -> str:
+    """An option's value that must be a URL."""
+    from agent.settings import is_url
+
+    if not is_url(text):
+        raise ArgumentTypeError(f"{text!r} is no URL; give one such as http://127.0.0.1:8000/v1")
+    return text
 
 
 def run(call: Call) -> int:

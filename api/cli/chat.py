@@ -7,9 +7,10 @@ import signal
 from argparse import ArgumentParser
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from api.cli import answers
+from api.cli import answers, reviewing
 from api.cli.ask import MODES, make_request, model_options, recovered
 from api.cli.call import Call
 from api.cli.failures import failure_of
@@ -21,18 +22,23 @@ from api.cli.threads import find_thread, last_answer, show_last
 if TYPE_CHECKING:
     from agent.events import Answer, TurnEvent
     from api.backend import Backend
+    from memory.reviews import Decision
 
 HELP = """\
 /sources            what the last answer cites, with the quotes
 /steps              show the tutor's steps with each answer, or stop that
 /mode NAME          direct, socratic or interview
 /review [QUESTION]  let a person look at the answer before you get it: to this question, or to the last one again
+/reviews [ID]       list the drafts that wait for a person, or show one
+/approve ID, /edit ID TEXT, /reject ID REASON
+                    decide as that person: send the draft, send another text, or hold it back
 /new                start a new conversation
 /resume [N]         list earlier conversations, or go on with one
 /quit               leave (quit, exit and Ctrl-D do, too)
 Ctrl-C during an answer leaves it to be finished in the background; it is shown when it is ready."""
 LEAVE = ("quit", "exit")
 ALL_SOURCES = "/sources shows all."
+WAITS = "Review {review}: /reviews {review} shows the draft; /approve, /edit and /reject decide."
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -131,7 +137,9 @@ class Chat:
             return False
         commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
             "help": lambda _: self._out.text(HELP), "sources": self._show_sources, "steps": self._turn_steps, "mode": self._set_mode,
-            "review": self._ask_for_review, "new": self._begin, "resume": self._resume}
+            "review": self._ask_for_review, "reviews": lambda rest: reviewing.look(self._out, self._backend, rest),
+            "approve": partial(self._decide, "approve"), "edit": partial(self._decide, "edit"), "reject": partial(self._decide, "reject"),
+            "new": self._begin, "resume": self._resume}
         command = commands.get(name)
         if command is None:
             self._out.note(f"There is no /{name}; /help lists what there is.")
@@ -205,7 +213,7 @@ class Chat:
 
     def _show(self, answer: Answer, screen: Screen) -> None:
         if not self._out.as_json:
-            answers.show_answer(self._out, answer, self._steps, ALL_SOURCES)
+            answers.show_answer(self._out, answer, self._steps, ALL_SOURCES, WAITS)
             screen.show_plots()
             self._out.text()
 
@@ -240,7 +248,16 @@ class Chat:
         if question is None:
             self._out.note("Nothing was asked yet; /review QUESTION asks and lets a person look at the answer first.")
             return
+        if waiting := reviewing.waiting_for(self._backend, self._now.thread, question):
+            self._out.note(f"The answer to that waits already. {WAITS.format(review=waiting)}")
+            return
         await self.ask(question, review=True)
+
+    async def _decide(self, decision: Decision, rest: str) -> None:
+        answer = await reviewing.decide(self._out, self._backend, decision, rest, self._learner)
+        if answer is not None:
+            self._told.append(answer.model_dump(mode="json"))
+            self._last = answer if answer.thread == self._now.thread else self._last
 
     def _begin(self, rest: str) -> None:
         self._now, self._last = Conversation(), None

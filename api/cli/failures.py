@@ -23,12 +23,13 @@ EXITS: Mapping[str, int] = {
     "usage": USAGE,
     "bad_input": BAD_INPUT, "bad_question": BAD_INPUT, "bad_row": BAD_INPUT, "bad_prompt": BAD_INPUT, "bad_case": BAD_INPUT,
     "tool_error": BAD_INPUT, "prompt_changed": BAD_INPUT, "unreadable_document": BAD_INPUT, "review_closed": BAD_INPUT,
+    "id_reused": BAD_INPUT,
     "not_found": NOT_FOUND, "unknown_model": NOT_FOUND, "unknown_document": NOT_FOUND, "unknown_thread": NOT_FOUND,
     "unknown_review": NOT_FOUND, "unknown_trace": NOT_FOUND, "unknown_prompt": NOT_FOUND, "unknown_tool": NOT_FOUND,
     "thread_busy": UNAVAILABLE, "home_busy": UNAVAILABLE, "port_busy": UNAVAILABLE, "storage_full": UNAVAILABLE,
     "model_missing": UNAVAILABLE, "model_unavailable": UNAVAILABLE, "timeout": UNAVAILABLE, "budget_spent": UNAVAILABLE,
-    "server_gone": UNAVAILABLE, "shutting_down": UNAVAILABLE, "not_ready": UNAVAILABLE,
-    "index_damaged": INTERNAL, "turn_failed": INTERNAL, "internal": INTERNAL,
+    "server_gone": UNAVAILABLE, "shutting_down": UNAVAILABLE, "not_ready": UNAVAILABLE, "index_damaged": UNAVAILABLE,
+    "turn_failed": INTERNAL, "internal": INTERNAL,
 }
 
 # Errors of lower packages that carry no code, by class name: importing the classes would make `--help` slow.

@@ -3,7 +3,6 @@ Knows what is derived from what, and how to tell what it did."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +30,7 @@ def rebuild(home: Path, open_home: Callable[[], Memory], wait_s: float = 10.0, p
     Opening a home makes what its indexes lack, so what is derived is thrown away before. A damaged vector index in
     particular can keep the process that opened it from opening another.
     """
-    from memory.home import disown, own
+    from memory.home import disown, own, remove
 
     did: list[str] = []
     lost: list[LostDocument] = []
@@ -39,7 +38,7 @@ def rebuild(home: Path, open_home: Callable[[], Memory], wait_s: float = 10.0, p
         stack.callback(disown, home, own(home, wait_s))
         if (home / DATABASE).exists():
             lost = _database_mended(home, did)
-        _remove(home / VECTORS)
+        remove(home / VECTORS)
     memory = open_home()
     try:
         did += _read_again(memory, lost, progress)
@@ -103,14 +102,6 @@ def _set_aside(database: Path) -> Path:
     for each in (wal, shared):
         each.unlink(missing_ok=True)
     return target
-
-
-def _remove(path: Path) -> None:
-    """A folder, or what lies in its place. It holds nothing that SQL doesn't."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _read_again(memory: Memory, lost: list[LostDocument], progress: Progress | None) -> list[str]:

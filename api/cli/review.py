@@ -38,13 +38,13 @@ def run(call: Call) -> int:
     with call.backend() as backend:
         if args.action == "list":
             found = backend.reviews(None if args.status == "all" else args.status)
-            out.result(found, lambda: _show_all(out, found["reviews"]))
+            out.result(found, lambda: show_reviews(out, found["reviews"]))
         elif args.action == "show":
             review = backend.review(args.id)
-            out.result(review, lambda: _show(out, review))
+            out.result(review, lambda: show_review(out, review))
         else:
             answer = asyncio.run(backend.decide(args.id, args.action, text, args.by))
-            out.result(answer, lambda: _show_sent(out, answer))
+            out.result(answer, lambda: show_sent(out, answer))
     return 0
 
 
@@ -64,7 +64,7 @@ def _text(args: Any) -> str | None:
     return None if text is None else whole(text)
 
 
-def _show_all(out: Output, reviews: list[dict[str, Any]]) -> None:
+def show_reviews(out: Output, reviews: list[dict[str, Any]]) -> None:
     if not reviews:
         out.note("Nothing waits.")
         return
@@ -73,7 +73,8 @@ def _show_all(out: Output, reviews: list[dict[str, Any]]) -> None:
                 shortened(each["question"], 80)] for each in reviews])
 
 
-def _show(out: Output, review: dict[str, Any]) -> None:
+def show_review(out: Output, review: dict[str, Any], how: str | None = None) -> None:
+    """A draft as the learner would read it; `how` says how it is decided."""
     from agent.events import Answer
 
     out.rule(f"{review['id']} ({review['status']}): {review['reason']}")
@@ -84,13 +85,13 @@ def _show(out: Output, review: dict[str, Any]) -> None:
     else:
         out.markdown(review["draft"])
     if review["status"] == "pending":
-        out.note(f"\nThis is what the learner reads when it is approved; an edit replaces the whole text.\n"
-                 f"tutor review approve|edit|reject {review['id']}")
+        out.note("\nThis is what the learner reads when it is approved; an edit replaces the whole text.\n"
+                 + (how or f"tutor review approve|edit|reject {review['id']}"))
     elif review["decision"]:
         out.note(f"\n{review['decision']['by']}: {review['decision']['type']}")
 
 
-def _show_sent(out: Output, answer: dict[str, Any]) -> None:
+def show_sent(out: Output, answer: dict[str, Any]) -> None:
     from agent.events import Answer
 
     out.note("The learner reads:")

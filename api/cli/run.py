@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from argparse import ArgumentParser
+import math
+from argparse import ArgumentParser, ArgumentTypeError
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="k=v", help="a parameter; the value is JSON, or text when it isn't")
     parser.add_argument("--args", metavar="JSON", dest="arguments", help="all parameters as a JSON object")
     parser.add_argument("--seed", type=int, default=0, help="the seed of a simulator (default: 0)")
-    parser.add_argument("--predict", type=float, metavar="VALUE", help="your own estimate first; you are told how far off it was")
+    parser.add_argument("--predict", type=_guess, metavar="[NAME=]VALUE",
+                        help="your own estimate first; you are told how far off it was, and of which value when you don't NAME one")
     parser.add_argument("--confidence", type=float, metavar="PERCENT", help="how sure you are of --predict, 0 to 100")
     parser.add_argument("--learner", default="local", metavar="ID", help="whose prediction it is (default: local)")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the plot to a .png or .svg file")
@@ -48,7 +50,7 @@ def run(call: Call) -> int:
     result = find_tool(registry, args.tool).run(given_arguments(args.arguments, args.set), args.seed)
     told = result.model_dump(mode="json")
     if args.predict is not None:
-        told["prediction"] = prediction(args.predict, told, args.confidence)
+        told["prediction"] = prediction(args.predict[1], told, args.confidence, args.predict[0])
         with call.backend() as backend:
             backend.predicted(args.learner, told["tool"], told["args"], told["prediction"])
     if args.plot is not None:
@@ -86,19 +88,22 @@ def given_arguments(whole_object: str | None, pairs: list[str]) -> dict[str, Any
     return found
 
 
-def prediction(value: float, result: dict[str, Any], confidence: float | None = None) -> dict[str, Any]:
-    """How far an estimate is from the first number among a result's values: {"name","unit","value","confidence","actual",
-    "error_factor"}, where the factor is max(value/actual, actual/value), and null when one of them is 0 or their signs differ.
-    `confidence` is in percent, and a share in what is told. Raises CliError.
+def prediction(value: float, result: dict[str, Any], confidence: float | None = None, name: str | None = None) -> dict[str, Any]:
+    """How far an estimate is from a result's value, the plainest number when no `name` is given: {"name","unit","value",
+    "confidence","actual","error_factor"}, where the factor is max(value/actual, actual/value), and null when one of them is 0 or
+    their signs differ. `confidence` is in percent, and a share in what is told. Raises CliError.
 
     >>> prediction(50.0, {"values": {"per_second": 100}}, 80)["error_factor"]
     2.0
     """
     from agent.predictions import Prediction, asked_value, compared
 
-    name = asked_value(result, "")
-    if name is None:
+    first = asked_value(result, "")
+    if first is None:
         raise CliError("bad_input", "This tool gives no number that could be predicted; leave --predict out.")
+    numbers = {key: value for key, value in result["values"].items() if asked_value({"values": {key: value}}, "")}
+    if (name := name or first) not in numbers:
+        raise CliError("bad_input", f"There is no number {name!r} to predict; there are {', '.join(numbers)}.")
     return compared(Prediction(value, None if confidence is None else confidence / 100), result, name)
 
 
@@ -108,6 +113,18 @@ def figure(value: Any) -> str:
         return FIGURE.format(value)
     told = to_json(value) if isinstance(value, list | dict) else str(value)
     return told if len(told) <= 200 else told[:199] + "…"
+
+
+def _guess(text: str) -> tuple[str | None, float]:
+    """Name, if one is given, and value of --predict."""
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or (equals and not name.strip()):
+        raise ArgumentTypeError(f"{text!r} is no number; give one as 3000, or as qps=3000")
+    return name.strip() or None, number
 
 
 def _value(text: str) -> Any:
@@ -139,7 +156,7 @@ def _show(out: Output, result: ToolResult, told: dict[str, Any]) -> None:
     if guess := told.get("prediction"):
         from agent.predictions import told as sentence
 
-        out.text("\n" + sentence(guess, figure))
+        out.text("\n" + sentence(guess, figure, named=True))
     for title, lines in (("Assumes", result.assumptions), ("Careful", result.warnings)):
         for line in lines:
             out.dim(f"{title}: {line}")

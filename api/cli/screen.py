@@ -14,7 +14,7 @@ from api.cli.output import Output, clean
 if TYPE_CHECKING:
     from agent.events import TurnEvent
 
-COMMANDS = ("/help", "/sources", "/steps", "/mode", "/review", "/new", "/resume", "/quit")
+COMMANDS = ("/help", "/sources", "/steps", "/mode", "/review", "/reviews", "/approve", "/edit", "/reject", "/new", "/resume", "/quit")
 PROMPT = "› "
 
 

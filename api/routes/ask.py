@@ -24,7 +24,8 @@ NO_END = "The turn ended without an answer; the operator finds it under its trac
 
 @router.post("/ask", response_model=Answer, responses=STREAMED)
 async def ask(turn: TurnRequest, request: Request, held: HeldHere, stream: bool | None = None) -> Response | Answer:
-    """The turn goes on when the client leaves; the same `id` again gives what came of it."""
+    """The turn goes on when the client leaves; the same request with the same `id` again waits for its end and gives what came
+    of it. An `id` that stands for another request is refused with 409 (`id_reused`)."""
     live = await held.turns.start(turn)
     if stream or (stream is None and "text/event-stream" in request.headers.get("accept", "")):
         return TurnStream(held.turns, live)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field, FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from api.held import OWNER_ONLY, TutorHere
+from api.problems import Body
 
 router = APIRouter(prefix="/predictions", tags=["predictions"])
 
 
-class Predicted(BaseModel):
+class Predicted(Body):
     """`confidence` from 0 to 1; `error_factor` null when the two have different signs or one is 0."""
 
     learner: str = "local"

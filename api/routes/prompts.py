@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.held import OWNER_ONLY, TutorHere
+from api.problems import Body
 from api.views import prompt_view, prompts_view
 
 router = APIRouter(prefix="/prompts", tags=["prompts"])
 
 
-class Activation(BaseModel):
+class Activation(Body):
     """With a label, the version gets the label instead of becoming the active one."""
 
     version: int = Field(ge=1, lt=10**9)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.held import TutorHere
+from api.problems import Body
 from api.views import DEFAULT_K, MAX_K, search_view
 
 router = APIRouter(tags=["search"])
 
 
-class Query(BaseModel):
+class Query(Body):
     """`source` left out means the learner's notes, and the course only while there are none."""
 
     query: str

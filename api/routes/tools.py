@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from agent.tutor import Tutor
 from api.errors import UnknownTool
 from api.held import TutorHere
+from api.problems import Body
 from api.views import tool_view, tools_view
 from tools.base import Tool, ToolError, ToolResult
 
 router = APIRouter(prefix="/tools", tags=["tools"])
 
 
-class Run(BaseModel):
+class Run(Body):
     """Arguments as the tool's schema describes them; the same seed gives the same result."""
 
     args: dict[str, Any] = Field(default_factory=dict)

@@ -54,6 +54,13 @@ def test_the_nearest_are_the_nearest_by_cosine(index: VectorIndex, source: Sourc
         assert np.allclose([score for _, score in found], [score for _, score in wanted], atol=1e-4)
 
 
+def test_what_was_stored_is_given_back(index: VectorIndex) -> None:
+    vectors = unit(30, 7)
+    index.add(named(30), vectors, sources(30))
+    found = index.stored(["p3", "gone", "p29"])
+    assert found.keys() == {"p3", "p29"} and np.allclose(found["p3"], vectors[3], atol=1e-6) and np.allclose(found["p29"], vectors[29], atol=1e-6)
+
+
 def test_both_indexes_say_the_same(tmp_path: Path) -> None:
     vectors, own = unit(120, 3), sources(120)
     with ExitStack() as stack:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.errors import UnknownModel
+from agent.errors import ModelUnavailable, UnknownModel
 from agent.events import Answer, TurnRequest
 from agent.models import open_model
 from agent.runtime import offline_model, open_tutor
@@ -136,3 +137,16 @@ def test_a_model_that_nobody_knows_is_named_in_a_line(tmp_path: Path, memory: Me
         return  # for settings, an empty name is none
     with pytest.raises(UnknownModel, match=said), open_tutor(Settings(home=tmp_path, model=name), memory=memory):
         pass
+
+
+@pytest.mark.skipif(find_spec("langchain_deepseek") is not None, reason="the package is there")
+def test_a_package_or_a_key_that_is_missing_makes_the_model_unavailable(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name, said in (("deepseek:chat", "pip install langchain-deepseek"), ("openai:m", "Set the provider's key")):
+        with ExitStack() as stack, pytest.raises(ModelUnavailable, match=said):
+            open_model(name, lambda: offline_model(memory, load_tools()), stack)
+
+
+def test_a_base_url_that_is_none_is_named(memory: Memory) -> None:
+    with ExitStack() as stack, pytest.raises(UnknownModel, match="'not-a-url' is none"):
+        open_model("openai:m", lambda: offline_model(memory, load_tools()), stack, "not-a-url")

@@ -115,7 +115,7 @@ def test_the_token_that_the_home_keeps_is_the_one(shared: tuple[str, Path]) -> N
         body = {"paths": [str(home / "nowhere.md")]}
         assert client.post("/v1/tutor/documents", json=body).status_code == 401
         allowed = client.post("/v1/tutor/documents", json=body, headers={"Authorization": f"Bearer {token}"})
-        assert len(allowed.json()["failed"]) == 1
+        assert allowed.json()["code"] == "unreadable_document"
 
 
 def test_fifty_clients_that_reset_leave_their_turns_and_nothing_else(shared: tuple[str, Path]) -> None:

@@ -1,4 +1,5 @@
-"""Garbage in a home's files: one clear line from the command line, and `tutor doctor --rebuild` mends."""
+"""Garbage in a home's files: what is derived is made anew by itself; where it can't be, one clear line, and `tutor doctor --rebuild`
+mends."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from memory.chroma import ChromaVectors
 from memory.export import model_folder
 from memory.ingest.pipeline import ingest
 from memory.minilm import HashEmbedder
@@ -49,6 +51,30 @@ def segments(home: Path) -> None:
         file.write_bytes(GARBAGE)
 
 
+def graph(home: Path) -> None:
+    """Sizes and heads stay, so that only a look at the contents tells."""
+    draw = np.random.default_rng(3)
+    for file in (home / "chroma").glob("*/data_level0.bin"):
+        file.write_bytes(draw.bytes(file.stat().st_size))
+
+
+def some_of_the_graph(home: Path) -> None:
+    draw = np.random.default_rng(3)
+    for file in (home / "chroma").glob("*/data_level0.bin"):
+        with file.open("r+b") as opened:
+            opened.seek(file.stat().st_size // 2)
+            opened.write(draw.bytes(2000))
+
+
+def other_vectors(home: Path) -> None:
+    """An index of the right passages with the vectors of others."""
+    made = ChromaVectors(home / "chroma", HashEmbedder.name)
+    ids = sorted(made.ids())
+    stray = np.random.default_rng(4).standard_normal((len(ids), HashEmbedder.dimension)).astype(np.float32)
+    made.add(ids, stray, ["notes"] * len(ids))
+    made.close()
+
+
 def no_folder(home: Path) -> None:
     shutil.rmtree(home / "chroma")
     (home / "chroma").write_bytes(GARBAGE)
@@ -75,7 +101,8 @@ def derived(home: Path) -> None:
             file.write(GARBAGE[:size])
 
 
-DAMAGES: list[Callable[[Path], None]] = [vectors, segments, no_folder, database, pages, derived]
+DERIVED: list[Callable[[Path], None]] = [vectors, segments, graph, some_of_the_graph, other_vectors, no_folder]
+DAMAGES: list[Callable[[Path], None]] = [database, pages, derived]
 
 
 def make_home(folder: Path) -> tuple[Path, Path]:
@@ -97,7 +124,7 @@ def test_a_line_names_the_way_out_and_a_rebuild_mends(tmp_path: Path, damage: Ca
     damage(home)
     search = ("search", "token bucket", "--json", "--home", str(home))
     code, out, errors = run(tmp_path / "child", SEARCH, *(word for word in search if word != "--json"))
-    assert (code, out) == (1, "") and errors.count("\n") == 1, errors
+    assert (code, out) == (5, "") and errors.count("\n") == 1, errors
     assert errors.startswith("error: ") and "`tutor doctor --rebuild`" in errors
     code, told, errors = run(tmp_path / "child", MEND, home)
     assert code == 0 and "made anew" in told, errors
@@ -114,7 +141,30 @@ def test_a_line_names_the_way_out_and_a_rebuild_mends(tmp_path: Path, damage: Ca
     assert kept == (["tutor.sqlite.damaged-1"] if damage in (database, pages, derived) else []), "and no copies pile up"
 
 
-@pytest.mark.parametrize("damage", [vectors, database, segments])
+@pytest.mark.parametrize("damage", DERIVED)
+def test_a_damaged_vector_index_is_made_anew_and_told(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    home, _ = make_home(tmp_path)
+    damage(home)
+    search = ("search", "token bucket", "--json", "--home", str(home))
+    code, out, errors = run(tmp_path / "child", SEARCH, *search)
+    assert code == 0 and json.loads(out)["hits"][0]["text"] in NOTES, errors
+    told = errors.splitlines()
+    assert len(told) == 2 and told[0].startswith(f"The vector index in {home / 'chroma'} is damaged (") and "made anew" in told[1], errors
+    code, out, errors = run(tmp_path / "child", SEARCH, *search)
+    assert (code, errors) == (0, "") and json.loads(out)["hits"], "and once is enough"
+
+
+def test_doctor_names_vectors_that_belong_to_others(tmp_path: Path) -> None:
+    home, _ = make_home(tmp_path)
+    memory = open_memory(home, course=False, embedder=HashEmbedder())
+    assert memory.store.problems() == []
+    [known] = memory.store.sample(1)
+    memory.vectors.add([known], np.full((1, HashEmbedder.dimension), 0.125, np.float32), ["notes"])
+    assert memory.store.problems() == ["1 passages have a vector that isn't their text's"]
+    memory.close()
+
+
+@pytest.mark.parametrize("damage", [database, pages])
 def test_the_line_names_the_place(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     home, _ = make_home(tmp_path)
     damage(home)
@@ -129,12 +179,13 @@ def test_the_real_command_mends(tmp_path: Path) -> None:
     notes.write_text(NOTES, "utf-8")
     assert tutor("ingest", str(notes), "--home", str(home)).returncode == 0
     vectors(home)
+    found = tutor("search", "token bucket", "--json", "--home", str(home))
+    assert found.returncode == 0 and json.loads(found.stdout)["hits"][0]["document"] == "limits.md", found.stderr
+    database(home)
     refused = tutor("search", "token bucket", "--home", str(home))
-    assert refused.returncode == 1 and refused.stdout == "" and refused.stderr.count("\n") == 1
-    assert refused.stderr.startswith("error: The vector index in ") and "`tutor doctor --rebuild`" in refused.stderr
+    assert refused.returncode == 5 and refused.stdout == "" and refused.stderr.count("\n") == 1
+    assert refused.stderr.startswith("error: ") and "`tutor doctor --rebuild`" in refused.stderr
     looked = tutor("doctor", "--json", "--home", str(home))
     assert looked.returncode == 1 and json.loads(looked.stdout)["problems"]
     mended = tutor("doctor", "--rebuild", "--json", "--home", str(home))
     assert mended.returncode == 0 and json.loads(mended.stdout)["sound"], mended.stderr
-    found = json.loads(tutor("search", "token bucket", "--json", "--home", str(home)).stdout)
-    assert found["hits"][0]["document"] == "limits.md"

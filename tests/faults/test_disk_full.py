@@ -56,12 +56,43 @@ def opened():
 sys.exit(main(sys.argv[2:], hashed))
 """
 
+START = """
+import resource, sys
+from pathlib import Path
+
+from api.cli.main import main
+from memory.minilm import HashEmbedder
+from memory.open import open_memory
+
+limit, home, template = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+def opener(settings, progress):
+    return open_memory(settings.home, course=False, embedder=HashEmbedder(), template=template)
+
+
+sys.exit(main(["search", "token bucket", "--home", str(home)], opener))
+"""
+
 SQL, VECTORS = "sql", "vectors"
 
 
 def limit_of(home: Path, first: str) -> int:
     """Bytes that no file may grow beyond, so that SQL's log is refused first, or Chroma's own file."""
     return 2_000_000 if first == SQL else (home / "chroma" / "chroma.sqlite3").stat().st_size + 8192
+
+
+@pytest.mark.parametrize("limit", [8192, 700_000])
+def test_a_new_home_on_a_full_disk_says_so_and_leaves_nothing(tmp_path: Path, limit: int) -> None:
+    template = tmp_path / "template"
+    memory = open_memory(template, course=False, embedder=HashEmbedder())
+    memory.db.execute("create table filler as select zeroblob(1000000) as zeros")
+    memory.close()
+    code, out, errors = run(tmp_path / "child", START, limit, tmp_path / "small", template)
+    assert (code, out) == (5, "") and errors.count("\n") == 1, errors
+    assert errors.startswith(f"error: Can't write {tmp_path / 'small'} (") and "Free some space" in errors
+    assert not any((tmp_path / "small" / name).exists() for name in ("chroma", "tutor.sqlite", "tutor.sqlite.new"))
 
 
 def make_home(folder: Path) -> Path:

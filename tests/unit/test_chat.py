@@ -26,6 +26,7 @@ from api.cli.sources import source_lines, unmarked
 from eval.scripted import scripted_answer
 from memory.ingest.pipeline import ingest_text
 from memory.open import Memory, open_in_memory
+from memory.reviews import Reviews
 from tests.unit.test_cli import NOTES, over
 
 Tutor = Callable[..., int]
@@ -99,7 +100,41 @@ def test_an_answer_is_sent_on_for_review(say: Tutor, tutor: Tutor, capsys: Captu
     tutor("review", "list", "--json")
     waiting = json.loads(capsys.readouterr().out)["reviews"]
     assert [each["question"] for each in waiting] == ["What is a token bucket?", "What is a write-back cache?"]
-    assert f"`tutor threads show {waiting[0]['thread']}` has the answer" in told.err
+    assert f"/reviews {waiting[0]['id']} shows the draft" in told.err
+
+
+def test_asking_twice_for_a_review_makes_one_draft(say: Tutor, memory: Memory, capsys: Captured) -> None:
+    assert say("What is a token bucket?", "/review", "/review", "/review What is a token bucket?") == 0
+    [waiting] = Reviews(memory.db).listing()
+    assert capsys.readouterr().err.count(f"waits already. Review {waiting.id}") == 2
+
+
+def test_reviews_are_decided_in_the_chat(say: Tutor, memory: Memory, capsys: Captured) -> None:
+    questions = ("What is a token bucket?", "What is a write-back cache?", "What is a sliding window?")
+    say("/approve", "/reviews", *(f"/review {question}" for question in questions))
+    first, second, third = (each.id for each in Reviews(memory.db).listing())
+    assert capsys.readouterr().err.count("Nothing waits.") == 2
+    assert say("/reviews", f"/reviews {first}", "/reviews none", "/approve", "/edit", f"/edit {second}", "/reject none", f"/approve {first}",
+               f"/edit {second} It writes later.", "/reject", f"/approve {first}", "/sources") == 0
+    told = capsys.readouterr()
+    assert all(f"{review}\tpending" in told.out for review in (first, second, third)) and f"/approve {first} sends it" in told.err
+    assert told.err.count("There is no review none; /reviews lists what waits.") == 2 and "Say which: /approve ID" in told.err
+    assert told.err.count("takes the review's id and the text") == 2 and "was decided already" in told.err
+    assert told.out.count("[1] limits.md") >= 2 and "It writes later." in told.out and "held it back" in told.out
+    made = [each.decision or {} for each in Reviews(memory.db).listing("done")]
+    assert [(each["type"], each["text"], each["by"]) for each in made] == [
+        ("approve", None, "local"), ("edit", "It writes later.", "local"), ("reject", None, "local")]
+
+
+def test_a_decision_says_what_the_learner_reads(say: Tutor, memory: Memory, capsys: Captured) -> None:
+    say("/review What is a token bucket?", "/reject", options=("--json",))
+    told = capsys.readouterr()
+    assert [each["status"] for each in json.loads(told.out)["answers"]] == ["review", "abstained"]
+    say("/review What is a token bucket?")
+    [waiting] = Reviews(memory.db).listing()
+    capsys.readouterr()
+    say(f"/reject {waiting.id} Look at the second chapter.")
+    assert "Look at the second chapter." in capsys.readouterr().out
 
 
 # ---- answers that come late

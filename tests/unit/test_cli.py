@@ -197,6 +197,22 @@ def test_prompts_are_shown_compared_and_activated(tutor: Callable[..., int], tmp
     assert json.loads(capsys.readouterr().out)["diff"] == ""
 
 
+def test_a_prediction_says_of_which_value_it_is(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tutor("run", "traffic-sheet", "--predict", "1000") == tutor("run", "traffic-sheet", "--predict", "peak_qps=3000") == 0
+    told = capsys.readouterr().out
+    assert "For qps you expected 1000 rps; it is 1157.41 rps: off by" in told and "For peak_qps you expected 3000 rps; it is 3472.22 rps: off by" in told
+    assert [each["name"] for each in Predictions(memory.db).listing("local")] == ["peak_qps", "qps"]
+    assert tutor("run", "traffic-sheet", "--predict", "mood=3") == 3
+    assert "there are requests_per_day, qps, peak_qps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("guess", ["inf", "-inf", "nan", "qps=nan", "=3", "much", "qps=", "1e999"])
+def test_a_prediction_is_a_finite_number(tutor: Callable[..., int], capsys: pytest.CaptureFixture[str], guess: str) -> None:
+    assert tutor("run", "traffic-sheet", f"--predict={guess}") == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.count("\n") == 1 and "is no number" in told.err
+
+
 def test_a_tool_runs_and_judges_a_prediction(tutor: Callable[..., int], memory: Memory, capsys: pytest.CaptureFixture[str]) -> None:
     assert tutor("run", "boe.qps", "--args", '{"dau": 1}', "--set", "dau=8640000", "--set", "actions=10", "--predict", "500",
                  "--confidence", "80", "--json") == 0
@@ -346,6 +362,7 @@ def test_doctor_has_the_server_check_the_home(
     (("prompts", "activate", "tutor"), 3, "bad_input"),
     (("prompts", "render", "tutor"), 3, "bad_prompt"),
     (("ask", "x", "--model", "nonsense"), 4, "unknown_model"),
+    (("ask", "x", "--model", "openai:m", "--base-url", "not-a-url"), 2, "usage"),
     (("run", "no.such"), 4, "unknown_tool"),
     (("tools", "no.such"), 4, "unknown_tool"),
     (("documents", "--remove", "no.md"), 4, "unknown_document"),

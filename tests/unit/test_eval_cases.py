@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eval.cases import CaseError, EvalCase, fast, load_cases, load_external, shipped_suites
+from eval.cases import CaseError, EvalCase, Inputs, Outputs, fast, load_cases, load_external, shipped_suites
+from eval.scorers import shipped_scorers
 
 
 def _write(path: Path, *rows: Any) -> Path:
@@ -128,3 +130,31 @@ def test_a_gold_id_without_an_entry_is_an_error(tmp_path: Path) -> None:
 def test_shipped_suites_are_found_by_name() -> None:
     assert set(shipped_suites()) == {
         "course_retrieval", "course_answers", "dialogues", "hostile", "falsehoods", "computing"}
+
+
+DOC = (Path(__file__).parents[2] / "docs" / "cases.md").read_text("utf-8")
+
+
+def test_the_examples_of_the_page_are_cases(tmp_path: Path) -> None:
+    examples = re.findall(r"```jsonl\n(.*?)```", DOC, re.DOTALL)
+    assert len(examples) == 2
+    sets = []
+    for number, text in enumerate(examples):
+        (tmp_path / f"{number}.jsonl").write_text(text, "utf-8")
+        sets.append(load_external(tmp_path / f"{number}.jsonl").cases)
+    assert {case.kind for case in sets[0]} == {"question", "turns", "query", "tool"}
+    scorers = shipped_scorers()
+    assert all(any(scorer.direction > 0 and scorer.applies(case) for scorer in scorers) for case in (*sets[0], *sets[1]))
+
+
+def test_the_page_names_every_field_and_metric() -> None:
+    fields = [*EvalCase.model_fields, *Inputs.model_fields, *Outputs.model_fields, "completed"]
+    assert [name for name in [*fields, *(scorer.name for scorer in shipped_scorers())] if f"`{name}`" not in DOC] == []
+
+
+@pytest.mark.parametrize("wrong", ["least recently used", ["least recently used"], [["a"], "b"]])
+def test_wrong_facts_are_told_with_an_example(tmp_path: Path, wrong: Any) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_text(json.dumps({"id": "a", "inputs": {"question": "Why?"}, "outputs": {"facts": wrong}}), "utf-8")
+    with pytest.raises(CaseError, match=r"line 1: outputs.facts.*a list of facts, each of them a list of wordings.*LRU"):
+        load_cases(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -23,7 +24,7 @@ def _of(case: EvalCase) -> str:
 
 
 def test_there_are_enough_cases_with_ids_of_their_own() -> None:
-    least = {"course_retrieval": 70, "course_answers": 50, "dialogues": 15, "hostile": 25, "falsehoods": 25, "computing": 15}
+    least = {"course_retrieval": 70, "course_answers": 50, "dialogues": 15, "hostile": 25, "falsehoods": 25, "computing": 20}
     assert {name: len(SUITES[name]) >= count for name, count in least.items()} == dict.fromkeys(least, True)
     assert len({case.id for case in CASES}) == len(CASES)
     questions = Counter("\n".join(case.asked) for case in CASES)
@@ -49,6 +50,12 @@ def test_each_fact_can_be_found_in_its_chapter(case: EvalCase) -> None:
     text = normal(_of(case))
     missing = [group for group in case.outputs.facts if not any(normal(each) in text for each in group)]
     assert not missing
+
+
+@pytest.mark.parametrize("unit", ["day", "week", "h", "hours", "min"])
+def test_shared_units_are_computed_with(unit: str) -> None:
+    asked = [case.asked[0] for case in SUITES["computing"] if case.metadata["kind"] == "arithmetic" and case.outputs.value is not None]
+    assert any(re.search(rf"\b{unit}s?\b", question) for question in asked)
 
 
 def test_dialogues_expect_something_of_each_turn() -> None:

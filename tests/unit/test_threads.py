@@ -11,7 +11,7 @@ import pytest
 
 from memory.base import MemoryFault
 from memory.sql import Database
-from memory.threads import HISTORY_TURNS, LEASE_S, ThreadBusy, Threads, UnknownThread
+from memory.threads import HISTORY_TURNS, LEASE_S, IdReused, ThreadBusy, Threads, UnknownThread
 
 ASK = {"question": "What is a cache?"}
 
@@ -52,7 +52,9 @@ def test_an_admitted_turn_is_on_disk_before_admit_returns(tmp_path: Path) -> Non
 
 def test_the_same_id_is_admitted_once(threads: Threads) -> None:
     first = threads.admit(ASK, "t", "me", "r1", "trace")
-    assert threads.admit({"question": "another"}, "t", "me", "r1", "other trace") == first
+    assert threads.admit(ASK, "t", "me", "r1", "other trace") == first
+    with pytest.raises(IdReused, match="question"):
+        threads.admit({"question": "another"}, "t", "me", "r1", "other trace")
     threads.finish(first, "done", {"text": "so"})
     again = threads.admit(ASK, "t", "me", "r1", "trace")
     assert (again.status, again.answer) == ("done", {"text": "so"}) and len(threads.turns("t")) == 1

@@ -233,3 +233,16 @@ def test_no_arguments_within_their_ranges_break_a_tool(tools: list[Tool]) -> Non
 def test_no_arguments_up_to_their_limits_break_a_tool(tools: list[Tool]) -> None:
     for tool in tools:
         fuzz(tool, wide=True, examples=math.ceil(10_000 / len(TOOLS)))
+
+
+def test_formulas_tell_no_noise() -> None:
+    for tool, case in ((tool, case) for tool in TOOLS if tool.kind == "formula" for case in tool.cases):
+        with contextlib.suppress(ToolError):
+            told = tool.run(case.args).summary.removeprefix(tool.summary.rstrip("."))
+            digits = (re.sub(r"e.*|\D", "", number).strip("0") for number in re.findall(r"\d+\.\d+(?:e[+-]?\d+)?", told))
+            assert all(len(number) <= 12 for number in digits), told
+
+
+def test_a_sum_that_is_nearly_round_is_told_round() -> None:
+    result = load_tools().get("avail.series").run({"a": 0.9, "n": 3})
+    assert result.values["result"] == 0.7290000000000001 and result.summary.endswith(": 0.729 fraction.")

@@ -55,6 +55,24 @@ async def test_the_same_request_id_runs_once(tutor_with: OpenTutor) -> None:
         assert len(tutor.parts.threads.history(first.thread)) == 1
 
 
+@pytest.mark.parametrize(("asked", "told"), [("openai:m", 1), ("offline", 0), (None, 0)])
+async def test_who_finishes_a_turn_of_another_model_says_so(tutor_with: OpenTutor, asked: str | None, told: int) -> None:
+    with tutor_with() as tutor:
+        turn = tutor.parts.threads.admit({"question": "What is a cache?", "model": asked}, "t", "local", None, "trace")
+        await tutor.recover()
+        ended = tutor.parts.threads.get(turn.id)
+    assert ended is not None and ended.answer is not None and ended.answer["model"] == "offline"
+    notices = ended.answer["notices"]
+    assert len(notices) == told and all("openai:m" in each and "offline reasoner finished it" in each for each in notices)
+
+
+async def test_a_turn_keeps_which_model_it_was_asked_of(tutor_with: OpenTutor) -> None:
+    with tutor_with(model=script("A cache keeps what is read often near.", cycle=True)) as tutor:
+        answer = await tutor.ask(TurnRequest(question="What is a cache?"))
+        kept = tutor.parts.threads.get(answer.id)
+    assert kept is not None and kept.request["model"] == "scripted" and not any("finished it" in each for each in answer.notices)
+
+
 async def test_one_writer_a_thread(tutor_with: OpenTutor) -> None:
     with tutor_with() as tutor:
         turn = tutor.parts.threads.admit({"question": "x"}, "t1", "local", None, "trace")
