@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import math
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, get_type_hints
@@ -14,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
 from tools.forms import chosen, natural
+from tools.plain_values import finite, flushed, readable
 
 Value = float | int | bool | str | None | list[Any] | dict[str, Any]
 Kind = Literal["calculator", "simulator", "formula"]
-DIGITS, EXACT = 12, 1e15
 
 
 class ToolError(Exception):
@@ -159,7 +157,7 @@ class Tool:
     def validate(self, args: Mapping[str, Any]) -> Params:
         """Checked parameters. Raises ToolError, one sentence that names the parameter and its range."""
         try:
-            return self.params.model_validate(_flushed(natural(self.params, args)))
+            return self.params.model_validate(flushed(natural(self.params, args)))
         except ValidationError as error:
             raise ToolError(_one_sentence(self, error)) from None
 
@@ -172,7 +170,7 @@ class Tool:
             if self.kind == "simulator":
                 raise  # closed formulas run out of the numbers' range; a simulator that does is broken
             raise ToolError(f"{self.name}: these numbers have no finite result ({error}); take values less extreme.") from error
-        if not _finite([result.values, result.naive, result.series]):
+        if not finite([result.values, result.naive, result.series]):
             raise ToolError(f"{self.name}: these numbers have no finite result; take values less extreme.")
         return result.model_copy(update={"tool": self.id, "seed": seed, "args": checked.model_dump(by_alias=True)})
 
@@ -244,23 +242,6 @@ def formula(
     return register
 
 
-def _flushed(value: Any) -> Any:
-    """Subnormal numbers as 0, as hardware does that flushes them: no system has them, and 1 over one isn't finite."""
-    if isinstance(value, float):
-        return 0.0 if abs(value) < sys.float_info.min else value
-    if isinstance(value, dict):
-        return {key: _flushed(each) for key, each in value.items()}
-    return type(value)(_flushed(each) for each in value) if isinstance(value, list | tuple) else value
-
-
-def _finite(value: Any) -> bool:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list | tuple):  # numbers are looked at here, for a call each would cost more than many a run
-        return all(math.isfinite(each) if isinstance(each, float) else isinstance(each, int | str) or _finite(each) for each in value)
-    return not isinstance(value, float) or math.isfinite(value)
-
-
 def _one_sentence(tool: Tool, error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "arguments"
@@ -294,17 +275,3 @@ def _formula_summary(tool: Tool, values: Mapping[str, Any]) -> str:
     if set(values) == {"result"}:
         return f"{tool.summary.rstrip('.')}: {readable(values['result'])}{' ' + tool.unit if tool.unit else ''}."
     return f"{tool.summary.rstrip('.')}: " + ", ".join(f"{key} = {readable(value)}" for key, value in values.items()) + "."
-
-
-def readable(value: Any) -> str:
-    """A value in a sentence: what binary fractions leave behind the twelfth digit isn't told.
-
-    >>> readable(999.9999999999998), readable(0.1 + 0.2), readable(1e21), readable(2**60), readable([0.1 * 3, True])
-    ('1000', '0.3', '1e+21', '1152921504606846976', '[0.3, True]')
-    """
-    if isinstance(value, float) and math.isfinite(value):
-        rounded = value if value.is_integer() and abs(value) < EXACT else float(f"{value:.{DIGITS}g}")
-        return repr(rounded).removesuffix(".0")
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {readable(each)}" for key, each in value.items()) + "}"
-    return "[" + ", ".join(readable(each) for each in value) + "]" if isinstance(value, list | tuple) else str(value)

@@ -13,6 +13,7 @@ ONES = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven":
 TENS = {"twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
 PARTS = {"half": 0.5, "halves": 0.5, "third": 1 / 3, "thirds": 1 / 3, "quarter": 0.25, "quarters": 0.25, "fifth": 0.2,
          "fifths": 0.2, "tenth": 0.1, "tenths": 0.1, "hundredth": 0.01, "hundredths": 0.01}
+ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 MULTIPLES = {"twice": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "doubling": 2.0, "triple": 3.0,
              "tripled": 3.0, "triples": 3.0, "thrice": 3.0, "quadruple": 4.0, "tenfold": 10.0, "twofold": 2.0,
              "threefold": 3.0}

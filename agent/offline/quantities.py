@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from agent.offline.measures import DAY_S, MAGNITUDES, measure, seconds_in
-from agent.offline.numerals import DIGITS, MULTIPLES, ONES, PARTS, UNITS, WORDS, amount
+from agent.offline.numerals import DIGITS, MULTIPLES, ONES, ORDINALS, PARTS, UNITS, WORDS, amount
 from agent.offline.quantity import Quantity, joined, placed
 
 _LABELLED = (
@@ -18,15 +18,13 @@ _LABELLED = (
 LABELLED = frozenset(_LABELLED.split())
 """Nouns whose following number is mostly a name: "layer 7", "day 10"."""
 BILLIONS = re.compile(r"(?i)\b(?:param\w*|model\w*|llms?|gpt\b|llama|train\w*|transformer\w*|billion|tokens?|gpus?|[ah]100s?"
-                      r"|fsdp|ddp|zero-?\d?|lora|kv cache"
-                      r"|fp16|bf16|int8|quanti[sz]\w*)\b")
+                      r"|fsdp|ddp|zero-?\d?|lora|kv cache|fp16|bf16|int8|quanti[sz]\w*)\b")
 COUNTED = re.compile(
     r"(?i)\b(?:users?|requests?|rows?|records?|events?|items?|tokens?|people|messages?|images?|vectors?|documents?|keys?"
     r"|impressions?|clicks?|ids?|embeddings?|queries|objects?|samples?|customers?|pairs?|views?|photos?|cells?|entries)\b")
 _SMALL = "of is at and in for with over each a an to per on by"
 NO_NOUN = frozenset(_SMALL.split())
 TAKEN = ("requested",)
-ORDINALS = ("third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 NEEDED, PERCENTILE = ("needed", "at least", "quorum", "of"), ("percentile", "quantile")
 
 _TIME = r"(?:nano|micro|milli)?(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?|yrs?)"
@@ -223,8 +221,7 @@ def _measured(text: str, number: float, start: int, end: int, weak: bool, attach
         end, per = _per(text, end, count=False)
     if per:
         return Quantity(base / per, f"{unit}/s", start, end, "", number=base, per=per, original=original)
-    if unit == "bit" and re.fullmatch(r"\d+-bit", text[start:end]):
-        weak = True  # "16-bit" says what numbers are made of
+    weak = weak or (unit == "bit" and re.fullmatch(r"\d+-bit", text[start:end]) is not None)  # what numbers are made of
     kept = number if unit in ("multiple", "count/s") else base
     return Quantity(base, unit, start, end, "", number=kept, original=original, weak=weak and unit == "bit",
                     hints=("times",) if unit == "multiple" else ())

@@ -90,6 +90,7 @@ def test_computed_values_are_right() -> None:
         "com-01": 0.9995**4, "com-02": 4.38, "com-03": 0.999992, "com-04": quorum, "com-05": 0.998919,
         "com-06": 2314.8148, "com-07": 1388.8889, "com-08": 65.7, "com-09": 43.2, "com-10": 650, "com-11": 40,
         "com-12": 120_000, "com-13": 150, "com-14": 185.185, "com-15": 200,
+        "com-16": 864e3 / 172_800, "com-17": 3.5e6 / 43_200, "com-18": 21 * 24, "com-19": 1.5, "com-20": 5 * 604_800 / 1e6,
     }
     given = {case.id: case.outputs.value for case in SUITES["computing"]}
     assert given == pytest.approx(expected, rel=1e-5)

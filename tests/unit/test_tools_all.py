@@ -236,9 +236,9 @@ def test_no_arguments_up_to_their_limits_break_a_tool(tools: list[Tool]) -> None
 
 
 def test_formulas_tell_no_noise() -> None:
-    for tool, case in ((tool, case) for tool in TOOLS if tool.kind == "formula" for case in tool.cases):
+    for each, case in ((tool, case) for tool in TOOLS if tool.kind == "formula" for case in tool.cases):
         with contextlib.suppress(ToolError):
-            told = tool.run(case.args).summary.removeprefix(tool.summary.rstrip("."))
+            told = each.run(case.args).summary.removeprefix(each.summary.rstrip("."))
             digits = (re.sub(r"e.*|\D", "", number).strip("0") for number in re.findall(r"\d+\.\d+(?:e[+-]?\d+)?", told))
             assert all(len(number) <= 12 for number in digits), told
 

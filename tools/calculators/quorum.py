@@ -190,10 +190,9 @@ def quorum(p: Quorum, seed: int) -> ToolResult:
              "write_ms": p.near_ms}
     times = [p.lag_ms * step / 10 for step in range(51)]
     return ToolResult(
-        tool="quorum", values=values,
+        tool="quorum", values=values, naive=naive, summary=_summary(p, values, any_one),
         units={"stale_probability": "fraction", "read_availability": "fraction", "write_availability": "fraction",
                "read_ms": "ms", "write_ms": "ms"},
-        naive=naive, summary=_summary(p, values, any_one),
         formula="overlap: R + W > N; stale = sum_j P[j of N-W still lack it] C(j, R) / C(N, R); availability = P[at least k of "
         "N up]; latency = that of the quorum's farthest member",
         series={"t_ms": list(times), "stale_probability": [float(stale_probability_at(n, r, w, t, p.lag_ms)) for t in times]},
